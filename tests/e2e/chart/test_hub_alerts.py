@@ -215,7 +215,7 @@ def test_alert_is_listed_silenced_and_recorded(hub: Hub) -> None:
 
     refused = hub.send("POST", f"/api/v1/alerts/{alert['fingerprint']}/acknowledge", {"comment": "a test"})
     assert refused.status == 409
-    assert "it has neither acknowledgements nor maintenance windows" in refused.json["detail"]
+    assert "has neither acknowledgements nor maintenance windows" in refused.json["detail"]
 
     hub.demo.kubectl.run("delete", "prometheusrule", "hub-test-alert", "--namespace", NAMESPACE)
 

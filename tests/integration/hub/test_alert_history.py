@@ -183,11 +183,11 @@ def test_statistics_are_those_of_the_selected_episodes(hub: HubProcess, now: int
     ("parameters", "problem"),
     [
         ({"state": "open"}, "invalid parameter state: 'open' is unknown; write pending, firing, resolved or inactive"),
-        ({"cursor": "abc"}, "invalid parameter cursor: it is not a cursor"),
-        ({"limit": "0"}, "invalid parameter limit: it is not a number from 1 to 10000"),
+        ({"cursor": "abc"}, "invalid parameter cursor: the value is not a cursor"),
+        ({"limit": "0"}, "invalid parameter limit: '0' is not a number from 1 to 10000"),
         ({"format": "xml"}, "invalid parameter format: 'xml' is unknown; write json or csv"),
         ({"start": "yesterday"}, 'invalid parameter start: cannot parse "yesterday"'),
-        ({"start": "2", "end": "1"}, "invalid parameter start: it is after the end"),
+        ({"start": "2", "end": "1"}, "invalid parameter start: the start is after the end"),
         ({"start": "-99999999999999"}, "invalid parameter start: "),
     ],
 )

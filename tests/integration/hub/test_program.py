@@ -237,7 +237,7 @@ def test_taken_address_is_an_error(tmp_path: Path) -> None:
         address = hub.url.removeprefix("http://")
         status, _, error = metricat("hub", f"--data={tmp_path / 'b'}", f"--listen={address}")
         assert status == 1
-        assert f"cannot listen on {address}: Address already in use. Choose another address with --listen." in error
+        assert f"cannot listen on {address}: Address already in use. Set another address with --listen." in error
 
 
 def test_users_are_managed_while_the_hub_runs(tmp_path: Path) -> None:

@@ -187,9 +187,14 @@ def test_nodes_collectors_and_status_are_returned(hub: HubProcess) -> None:
         ("/query", {}, 400, "invalid parameter metric: it is missing; write for example ?metric=cpu_usage_percent"),
         ("/query", {"metric": "nod_load1"}, 404, "no metric has the name nod_load1; did you mean node_load1"),
         ("/query", {"metric": "rate(x[5m])"}, 400, "invalid metric name 'rate(x[5m])'; use a measure such as"),
-        ("/query", {"metric": ["a", "b"]}, 400, "invalid parameter metric: it is given twice; give one value"),
-        ("/api/v1/metrics/current", {"limit": 0}, 400, "invalid parameter limit: it is not a number from 1 to 10000"),
-        ("/api/v1/metrics/current", {"cursor": "x"}, 400, "invalid parameter cursor: it is not a cursor; use"),
+        (
+            "/query",
+            {"metric": ["a", "b"]},
+            400,
+            "invalid parameter metric: it has two different values; send one value",
+        ),
+        ("/api/v1/metrics/current", {"limit": 0}, 400, "invalid parameter limit: '0' is not a number from 1 to 10000"),
+        ("/api/v1/metrics/current", {"cursor": "x"}, 400, "invalid parameter cursor: the value is not a cursor; send"),
         ("/api/v1/metrics/history", {"metric": "node_load1", "start": "soon"}, 400, "parameter start: cannot parse"),
         (
             "/api/v1/metrics/history",
@@ -210,7 +215,7 @@ def test_nodes_collectors_and_status_are_returned(hub: HubProcess) -> None:
             400,
             "'p99' is unknown; write",
         ),
-        ("/api/v1/nothing", {}, 404, "no resource has the path /api/v1/nothing; /docs lists all"),
+        ("/api/v1/nothing", {}, 404, "no resource has the path /api/v1/nothing; find the paths at /docs"),
     ],
 )
 def test_wrong_requests_name_the_remedy(

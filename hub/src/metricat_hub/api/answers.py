@@ -1,7 +1,8 @@
-"""Answers to queries that need no evaluation: cached ones of finished windows, and 304 for those that a client has.
+"""Responses to queries without an evaluation: from a cache, or 304 if the client already has the response.
 
-A window is finished if its end is more than half a minute ago. Such an answer changes only by late samples, which the
-hub sees, by retention and by downsampling. Answers about the present are never cached. See docs/design/0034.
+The cache has responses about finished windows, which are time ranges that ended more than half a minute ago. Such a
+response changes only through late samples, which the hub detects, retention and downsampling. The cache never has
+responses about the present. See docs/design/0034.
 """
 
 from __future__ import annotations
@@ -28,49 +29,49 @@ if TYPE_CHECKING:
 
 _HOUR = 3_600_000
 _RECENT = 60_000
-"""How long answers about the last hour are cached if this hub does not see all samples: late ones may follow."""
+"""Milliseconds for which a response about the last hour is cached if other programs also write to the store."""
 _PER_ENTRY = 300
-"""Bytes that an entry needs in addition to its body."""
+"""Bytes of memory for an entry in addition to its body."""
 _KEPT_HEADERS = ("content-type", "x-metricat-tier")
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The samples that a request reads."""
+    """The samples on which the response to a request depends."""
 
     key: tuple[str | int, ...]
-    """Everything that determines the answer, except the client."""
+    """Everything that determines the response, except the client."""
     end: int | None = None
-    """The time of the newest sample that the answer can depend on, in milliseconds; None: the present."""
+    """The time of the newest sample that the response can depend on, in milliseconds; None: the present."""
 
 
 class Entry(msgspec.Struct, frozen=True, array_like=True):
-    """A cached answer."""
+    """A cached response."""
 
     tag: str
     made: int
-    """When it was evaluated, in milliseconds."""
+    """When the response was evaluated, in milliseconds since 1970."""
     batch: int
-    """The number of batches of samples before its evaluation."""
+    """How many batches of samples the hub had received before the evaluation."""
     headers: dict[str, str]
     is_compressed: bool
     body: bytes
 
 
 class Cache(Protocol):
-    """A cache of answers, or none."""
+    """A cache of responses."""
 
     async def get(self, key: str) -> Entry | None:
-        """Return an answer; None: it is not cached, or too old."""
+        """Return the cached response; None if the cache has none, or only an expired one."""
         ...
 
     async def put(self, key: str, entry: Entry, milliseconds: int) -> None:
-        """Keep an answer for some time."""
+        """Cache a response for the given milliseconds."""
         ...
 
 
 class MemoryCache:
-    """A cache with a bound in bytes. The answers that were not used for the longest time are dropped first."""
+    """A cache with a limit in bytes. It drops the least recently used responses first."""
 
     def __init__(self, most_bytes: int, now: Callable[[], int]) -> None:
         """`now` returns milliseconds."""
@@ -80,7 +81,7 @@ class MemoryCache:
         self._entries: dict[str, tuple[int, int, Entry]] = {}
 
     async def get(self, key: str) -> Entry | None:
-        """Return an answer."""
+        """Return the cached response; None if the cache has none, or only an expired one."""
         found = self._entries.pop(key, None)
         if found is None:
             return None
@@ -91,7 +92,7 @@ class MemoryCache:
         return found[2]
 
     async def put(self, key: str, entry: Entry, milliseconds: int) -> None:
-        """Keep an answer, unless it needs more than a quarter of the cache."""
+        """Cache a response for the given milliseconds, unless it needs more than a quarter of the cache."""
         size = len(entry.body) + _PER_ENTRY
         if size > self._most_bytes // 4:
             return
@@ -105,7 +106,7 @@ class MemoryCache:
 
 
 class RedisCache:
-    """A cache in Redis; in memory while Redis is not available."""
+    """A cache in Redis. While Redis does not respond, it uses memory."""
 
     def __init__(self, redis: RedisConnection, fallback: Cache, namespace: str, most_bytes: int = 4 << 20) -> None:
         """`namespace` is equal for hubs with the same samples only. Larger answers than `most_bytes` are not kept."""
@@ -116,7 +117,7 @@ class RedisCache:
         self._decode = msgspec.msgpack.Decoder(Entry).decode
 
     async def get(self, key: str) -> Entry | None:
-        """Return an answer."""
+        """Return the cached response; None if the cache has none, or only an expired one."""
         try:
             found = await self._redis.get(self._prefix + key)
         except RedisUnavailableError:
@@ -127,7 +128,7 @@ class RedisCache:
             return None
 
     async def put(self, key: str, entry: Entry, milliseconds: int) -> None:
-        """Keep an answer for some time."""
+        """Cache a response for the given milliseconds."""
         if len(entry.body) > self._most_bytes:
             return
         try:
@@ -137,7 +138,7 @@ class RedisCache:
 
 
 class Answers:
-    """The answers, and how often they were of use."""
+    """Responds to queries from the cache or by evaluation, and counts hits and misses."""
 
     def __init__(
         self,
@@ -147,13 +148,13 @@ class Answers:
         late: LateSamples | None,
         interval: int = 10_000,
     ) -> None:
-        """Use a cache.
+        """Create the object.
 
         Args:
-            cache: None: nothing is cached.
-            now: the clock in milliseconds.
-            milliseconds: how long to keep an answer.
-            late: the samples that arrive; None: other programs write to the store, too.
+            cache: the cache of responses; None: do not cache.
+            now: returns milliseconds since 1970.
+            milliseconds: how long to cache a response.
+            late: detects late samples; None: other programs also write to the store, so it cannot.
             interval: the usual time between two samples of a series, in milliseconds.
         """
         self.hits = self.misses = self.not_modified = 0
@@ -165,9 +166,9 @@ class Answers:
         self._flights = SingleFlight()
 
     async def respond(self, request: Request, window: Window, evaluate: Callable[[], Awaitable[Response]]) -> Response:
-        """Return the cached answer, 304 if the client has it, or what `evaluate` returns.
+        """Return the cached response, or 304 if the client already has it; otherwise the result of `evaluate`.
 
-        Equal requests that arrive while one is evaluated get its answer.
+        Equal requests share one evaluation: those that arrive during it get its response.
         """
         now = self._now()
         principal = request.scope.get("state", {}).get("principal")
@@ -238,18 +239,18 @@ class Answers:
 
 
 def tag_of(digest: str) -> str:
-    """Return the ETag of an answer. It is weak, because the server may compress the answer."""
+    """Return the ETag for the digest of a response. It is weak, because the server may compress the response."""
     return f'W/"{digest}"'
 
 
 def known_tags(request: Request) -> frozenset[str]:
-    """Return the ETags that the client has, as weak ones."""
+    """Return the ETags in the header If-None-Match, in their weak form."""
     given = [one.strip() for one in request.headers.get("if-none-match", "").split(",")]
     return frozenset(one if one.startswith("W/") else f"W/{one}" for one in given if one)
 
 
 def not_modified(tag: str) -> Response:
-    """Return the response without a body, for a client that has the answer."""
+    """Return a 304 response with an ETag, for a client that already has the response."""
     return Response(status_code=304, headers={"ETag": tag, "Cache-Control": "private, no-cache"})
 
 

@@ -64,7 +64,7 @@ OPERATIONS: tuple[Operation, ...] = (
     *self_metrics.OPERATIONS,
 )
 DOCUMENTED = (*OPERATIONS, *write_operations.OPERATIONS)
-"""All operations, also those of pushed samples, whose endpoints `application` gets as routes."""
+"""All operations. Those that receive pushed samples have no endpoint here; `application` gets them as `routes`."""
 
 
 def application(
@@ -74,7 +74,7 @@ def application(
     authenticator: Authenticator | None = None,
     log: AccessLog | None = None,
 ) -> ASGIApp:
-    """Return the application; `routes` receive pushed samples."""
+    """Return the ASGI application. `routes` are the endpoints that receive pushed samples."""
     app = Starlette(
         routes=[*(operation.route for operation in OPERATIONS), *live.ROUTES, *page.ROUTES, *routes],
         exception_handlers={
@@ -96,12 +96,14 @@ async def _handle_http(request: Request, error: Exception) -> Response:
     """Return the response for an unknown path or method."""
     assert isinstance(error, HTTPException)  # noqa: S101 -- registered for it
     detail = {
-        404: f"no resource has the path {request.url.path}; /docs lists all paths",
-        405: f"{request.url.path} does not support {request.method}; /docs lists the methods",
+        404: f"no resource has the path {request.url.path}; find the paths at /docs",
+        405: f"{request.url.path} does not support {request.method}; find the methods at /docs",
     }.get(error.status_code, str(error.detail))
     return response(Problem(error.status_code, detail, error.headers), request.url.path)
 
 
 async def _handle_bug(request: Request, error: Exception) -> Response:  # noqa: ARG001 -- a handler
     """Return 500; Starlette raises the error again, and `Surroundings` logs it."""
-    return response(Problem(500, "internal error of the hub; its log has the details"), request.url.path)
+    return response(
+        Problem(500, "internal error of the hub; see its log for the details, and report the error"), request.url.path
+    )

@@ -26,14 +26,16 @@ if TYPE_CHECKING:
 
 _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="metricat", Basic realm="metricat"'}
 _PROXY_HEADERS = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
-"""Headers that proxies add. The client of a forwarded request may be on another machine than the proxy."""
+"""Headers that proxies add. With such a header, the client may be on another machine."""
 
 
 async def authorize(connection: HTTPConnection, scope: Needed, credentials: Credentials | None = None) -> Principal:
-    """Return the client of a request or a WebSocket, also as `connection.state.principal`; raise `Problem` 401 or 403.
+    """Authenticate and authorize a request or a WebSocket; return the client, and set `connection.state.principal`.
 
-    From then on, `services` returns what this client may use. `credentials` are those of the client if it sent them in
-    another way than a request does.
+    Afterwards, `services` returns the services that this client may use. `credentials` replace those in the headers.
+
+    Raises:
+        Problem: 401 for missing or invalid credentials, 403 for a missing scope.
     """
     try:
         principal = await services(connection).access.authorize(credentials or credentials_of(connection), scope)
@@ -48,9 +50,7 @@ async def authorize(connection: HTTPConnection, scope: Needed, credentials: Cred
 def require(scope: Needed, group: Group = "api") -> Callable[[Endpoint], Endpoint]:
     """Return a decorator of endpoints that rejects clients without a scope, or above the rate limit of the group.
 
-    The scope `any` accepts every authenticated client.
-
-    It puts the client into `request.state.principal`.
+    The scope `any` accepts every authenticated client. The decorator sets `request.state.principal` to the client.
     """
 
     def decorate(endpoint: Endpoint) -> Endpoint:
@@ -67,7 +67,7 @@ def require(scope: Needed, group: Group = "api") -> Callable[[Endpoint], Endpoin
 
 
 def credentials_of(connection: HTTPConnection) -> Credentials:
-    """Return the credentials of a request; raise `Problem` 403 for a cookie that a page of another site sent."""
+    """Return the credentials of a request; raise `Problem` 403 if another site's page sent it with a cookie."""
     authorization = connection.headers.get("authorization", "")
     cookie = "" if authorization else cookies.get(connection, "session")
     if cookie and not cookies.is_safe(connection):
@@ -81,7 +81,7 @@ def credentials_of(connection: HTTPConnection) -> Credentials:
 
 
 def is_local(connection: HTTPConnection) -> bool:
-    """Return whether a request comes from this machine, without a proxy, for localhost or a loopback address.
+    """Return whether a request comes from this machine, without a proxy, and to localhost or a loopback address.
 
     A web page can make its own host name resolve to 127.0.0.1, so the Host header is checked too. A page of another
     site can also send requests to 127.0.0.1, so the Origin header must be the hub's.

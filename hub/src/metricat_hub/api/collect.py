@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _MINUTE = 60_000
 _MOST_CLIENTS = 2000
-"""The most collectors whose rates are limited at the same time."""
+"""The most collectors whose requests are counted."""
 
 
 class TooManyBatchesError(HubError):
@@ -37,11 +37,11 @@ class TooManyBatchesError(HubError):
     def __init__(self, message: str, seconds: int) -> None:
         super().__init__(message)
         self.seconds = seconds
-        """When the next batch is accepted."""
+        """Seconds until the hub accepts the next batch."""
 
 
 class BatchCollector:
-    """Stores batches of collectors within their rate, from REST and gRPC. Its methods block."""
+    """Stores JSON batches of collectors, from REST and gRPC, within a rate limit. Its methods block."""
 
     def __init__(self, writer: SampleWriter, log: SequenceLog, batches_per_minute: int) -> None:
         self._writer = writer
@@ -49,11 +49,11 @@ class BatchCollector:
         self._rate = RateLimit(batches_per_minute)
 
     def collect(self, client: str, batch: JsonBatch, content: bytes, now: int) -> Collected:
-        """Store the batch of a client; `content` identifies what it contains.
+        """Store the batch of a client; `content` identifies the batch's content, to detect a repeated one.
 
         Raises:
-            TooManyBatchesError: the collector must wait.
-            SequenceConflictError, StoreUnavailableError: as `use_cases.collect`.
+            TooManyBatchesError: the collector is above its rate limit.
+            SequenceConflictError, StoreUnavailableError: see `use_cases.collect`.
         """
         if wait := self._rate.wait((client, batch.collector), now):
             raise TooManyBatchesError(
@@ -64,7 +64,7 @@ class BatchCollector:
 
 
 def route(collector: BatchCollector, receiver: Receiver) -> Route:
-    """Return the route."""
+    """Return the route of the endpoint."""
 
     @require("write", "writes")
     async def collect_metrics(request: Request) -> Response:
@@ -99,7 +99,7 @@ class RateLimit:
         self._lock = threading.Lock()
 
     def wait(self, client: tuple[str, str], now: int) -> int:
-        """Return 0 and count the request, or the seconds until the next one is accepted. ``now`` is in milliseconds."""
+        """Count a request within the limit, and return 0; above it, return the seconds to wait. `now` is in ms."""
         with self._lock:
             times = self._times.pop(client, deque())
             self._times[client] = times  # the clients that sent nothing for the longest time are first

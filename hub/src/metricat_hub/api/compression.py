@@ -11,19 +11,19 @@ if TYPE_CHECKING:
 
 Coding: TypeAlias = Literal["zstd", "gzip", ""]
 LEAST: Final = 1_024
-"""Bytes below which compression is not worth its time."""
+"""Smaller bodies, in bytes, are not compressed."""
 _IN_THREAD: Final = 64 << 10
-"""Bytes from which a thread compresses, so that other requests do not wait."""
+"""Bodies from this number of bytes are compressed in a thread, so that other requests do not wait."""
 _LEVEL: Final = 1
-"""Higher levels take several times as long, and samples become no smaller."""
+"""The level of compression. Higher levels take several times as long, and do not make samples smaller."""
 _MEDIA: Final = (b"application/json", b"application/problem+json", b"text/")
 _SECRET_PATHS: Final = frozenset({"sessions", "keys", "users", "setup", "oidc", "me", "live"})
-"""The part after /api/v1/ of paths whose responses have secrets. The size of a compressed response that also contains
-text of an attacker reveals them."""
+"""Paths, after /api/v1/, whose responses contain secrets and are never compressed. If a response also contains text of
+an attacker, its compressed size reveals the secrets."""
 
 
 def accepted(scope: Scope) -> frozenset[str]:
-    """Return the codings that a client accepts."""
+    """Return the supported content codings that the client accepts."""
     found: dict[str, bool] = {}
     for name, value in scope["headers"]:
         if name == b"accept-encoding":
@@ -36,7 +36,7 @@ def accepted(scope: Scope) -> frozenset[str]:
 
 
 def compressed(body: bytes, coding: str) -> bytes:
-    """Return a compressed body. It blocks."""
+    """Compress a body. It blocks."""
     import cramjam  # noqa: PLC0415 -- other modules import it when they need it, too
 
     if coding == "zstd":
@@ -45,28 +45,28 @@ def compressed(body: bytes, coding: str) -> bytes:
 
 
 async def compress(body: bytes, coding: str) -> bytes:
-    """Return a compressed body, without blocking the event loop for long."""
+    """Compress a body without blocking the event loop: a thread compresses large bodies."""
     if len(body) < _IN_THREAD:
         return compressed(body, coding)
     return await to_thread.run_sync(compressed, body, coding)
 
 
 async def decompress(body: bytes) -> bytes:
-    """Return the body that `compress` made gzip of."""
+    """Decompress a gzip body of `compress`."""
     if len(body) < _IN_THREAD // 8:
         return decompressed(body)
     return await to_thread.run_sync(decompressed, body)
 
 
 def decompressed(body: bytes) -> bytes:
-    """Return the body that `compressed` made gzip of. It blocks."""
+    """Decompress a gzip body of `compressed`. It blocks."""
     import cramjam  # noqa: PLC0415 -- as above
 
     return bytes(cramjam.gzip.decompress(body))  # nosemgrep: decompression-without-limit -- the hub compressed it
 
 
 class Compression:
-    """Compresses responses that are sent in one piece."""
+    """ASGI middleware that compresses responses with one body message."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -116,7 +116,7 @@ class _Headers:
 
     @property
     def can_be_compressed(self) -> bool:
-        """Whether the response is text that is not compressed yet."""
+        """Whether the response is text without a content coding."""
         found = dict(self._pairs)
         return found.get(b"content-type", b"").startswith(_MEDIA) and b"content-encoding" not in found
 

@@ -1,7 +1,7 @@
-"""One connection of the HTTP server, with limits that uvicorn does not have: on heads, slow clients and addresses.
+"""One connection of the HTTP server. It limits the request head, slow clients, and the connections of an address.
 
-uvicorn waits without limit for the rest of a head or a body, and for a client that does not read. A few hundred such
-connections (slowloris) would use all of them. See docs/design/0034.
+uvicorn has no such limits. It waits without a timeout for the rest of a head or a body, and for a client that does not
+read. A few hundred such clients (slowloris) would occupy all connections. See docs/design/0034.
 """
 
 from __future__ import annotations
@@ -23,26 +23,26 @@ _RESPONSE = (
 
 @dataclass(slots=True)
 class ConnectionLimits:
-    """The limits, and the connections of each address."""
+    """The limits of connections, and the count of open connections by address."""
 
     connections: int = 1_000
-    """Connections at the same time."""
+    """The most open connections."""
     per_address: int = 0
-    """Connections of one address beyond loopback; 0: half of all."""
+    """The most open connections of one address that is not loopback; 0: half of `connections`."""
     head_bytes: int = 64 << 10
     head_seconds: float = 10.0
-    """Time for the head of a request, from its first byte or from the start of the connection."""
+    """Seconds to receive the head of a request, from its first byte or the start of the connection."""
     body_seconds: float = 20.0
-    """In each period of this length, a client must send `body_bytes` of the body."""
+    """Seconds within which a client must send each `body_bytes` of the body."""
     body_bytes: int = 20 << 10
     write_seconds: float = 60.0
-    """In each period of this length, a client must read something of the response."""
+    """Seconds within which a client must read a part of the response."""
     open: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
-    """Connections that the hub closed, by reason."""
+    """Number of connections that the hub closed, by reason."""
 
     def admits(self, address: str) -> bool:
-        """Return whether one more connection of an address is within the limits."""
+        """Return whether the limits allow one more connection of an address."""
         if self.open.total() >= self.connections:
             return False
         own = self.per_address or self.connections // 2
@@ -50,17 +50,17 @@ class ConnectionLimits:
 
 
 class LimitedConnection(HttpToolsProtocol):
-    """A connection within limits. Subclasses set `limits`."""
+    """An HTTP connection that enforces `limits`, which subclasses set."""
 
     limits: ConnectionLimits
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self._head = 0
-        """Bytes of the head that is being received."""
+        """Bytes received of the current request head."""
         self._in_head = False
         self._body = 0
-        """Bytes of the body since the last check."""
+        """Bytes received of the body since the last check."""
         self._read_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self._unsent = 0
@@ -68,7 +68,7 @@ class LimitedConnection(HttpToolsProtocol):
         """The address for which the connection is counted; `-`: it is not counted."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Accept the connection, or close it if there are too many."""
+        """Accept the connection, or close it if it exceeds a limit."""
         super().connection_made(transport)
         address = self.client[0] if self.client else ""
         if self.limits.admits(address):
@@ -79,17 +79,17 @@ class LimitedConnection(HttpToolsProtocol):
             self._refuse("connections", b"503 Service Unavailable", b"too many connections; retry later")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Release what the connection uses."""
+        """Stop the timers, and no longer count the connection."""
         self._release()
         super().connection_lost(exc)
 
     def handle_websocket_upgrade(self) -> None:
-        """Leave the connection to the protocol of WebSockets, which has limits of its own."""
+        """Pass the connection to the WebSocket protocol, which has its own limits."""
         self._release()
         super().handle_websocket_upgrade()
 
     def data_received(self, data: bytes) -> None:
-        """Parse what a client sent."""
+        """Parse received bytes; check the size of the head."""
         if self.transport.is_closing():
             return
         if not self._in_head and self._is_idle:
@@ -110,13 +110,13 @@ class LimitedConnection(HttpToolsProtocol):
         return self.cycle is None or self.cycle.response_complete
 
     def on_message_begin(self) -> None:
-        """Begin a request."""
+        """Handle the start of a request: start the timer of its head."""
         super().on_message_begin()
         if not self._in_head:
             self._await_head()
 
     def on_headers_complete(self) -> None:
-        """End the head of a request."""
+        """Handle the end of a request head: stop its timer."""
         self._cancel_read_timer()
         self._in_head, self._head = False, 0
         super().on_headers_complete()
@@ -124,23 +124,23 @@ class LimitedConnection(HttpToolsProtocol):
         self._read_timer = self.loop.call_later(self.limits.body_seconds, self._check_body)
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of the body."""
+        """Handle a part of the body: count its bytes."""
         self._body += len(body)
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """End a request."""
+        """Handle the end of a request: stop the timer of its body."""
         self._cancel_read_timer()
         super().on_message_complete()
 
     def pause_writing(self) -> None:
-        """Note that the client reads more slowly than the hub writes."""
+        """Start the timer of a client that reads more slowly than the hub writes."""
         super().pause_writing()
         self._unsent = self.transport.get_write_buffer_size()
         self._write_timer = self.loop.call_later(self.limits.write_seconds, self._check_writing)
 
     def resume_writing(self) -> None:
-        """Note that the client has read."""
+        """Stop the timer: the client has read."""
         self._cancel_write_timer()
         super().resume_writing()
 

@@ -1,6 +1,6 @@
-"""The session of a web page: cookies that scripts cannot read, and the protection against requests of other sites.
+"""Session cookies of the web page, which scripts cannot read, and the protection against requests of other sites.
 
-A request with a cookie that changes something, and each WebSocket, must come from a page of the hub: its header Origin
+A WebSocket, and a request with a cookie that changes data, must come from a page of the hub. Either its header Origin
 is the hub's, or it has the header `X-Metricat-Request`, which a page of another site cannot send without permission.
 """
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 Cookie: TypeAlias = Literal["session", "refresh", "oidc"]
 HEADER = "x-metricat-request"
-"""Any value of this header shows that a script of an allowed page sent the request."""
+"""This header, with any value, shows that a script of an allowed page sent the request."""
 PATHS: dict[Cookie, str] = {"session": "/", "refresh": "/api/v1/sessions", "oidc": "/api/v1/oidc"}
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
@@ -51,26 +51,27 @@ def check_origin(connection: HTTPConnection) -> None:
     if not allowed:
         raise Problem(
             403,
-            f"the request has a cookie, but no page of the hub sent it (Origin: {origin[:100] or 'none'}); "
+            "the request has a session cookie, but a page of the hub did not send it (Origin: "
+            f"{origin[:100] or 'none'}); "
             "send the header X-Metricat-Request: 1 from a page of the hub, or use an API key without cookies",
         )
 
 
 def is_foreign(connection: HTTPConnection) -> bool:
-    """Return whether a page of another site sent the request."""
+    """Return whether the header Origin shows that a page of another site sent the request."""
     origin = connection.headers.get("origin", "")
     return bool(origin) and origin not in own_origins(connection)
 
 
 def is_safe(connection: HTTPConnection) -> bool:
-    """Return whether a request only reads."""
+    """Return whether the method of a request only reads data."""
     return connection.scope["type"] == "http" and connection.scope["method"] in _SAFE
 
 
 def own_origins(connection: HTTPConnection) -> set[str]:
-    """Return the origins of the hub's pages: of the external URL, and of the address in the request.
+    """Return the origins of the hub's pages, from the external URL and from the address in the request.
 
-    A proxy in front of a hub without TLS may use TLS, so then both schemes are right.
+    If the hub serves without TLS, a proxy may add TLS, so both schemes are included.
     """
     settings = services(connection).settings
     host = connection.headers.get("host", "")

@@ -57,7 +57,7 @@ def _parts(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _operation(path: str, method: str, operation: Mapping[str, Any]) -> Iterator[str]:
-    needed = "no key needed" if operation.get("security") == [] else "needs a key"
+    needed = "no API key needed" if operation.get("security") == [] else "needs an API key"
     yield f'<h3 id="{escape(operation["operationId"])}"><code>{method.upper()} {escape(path)}</code></h3>'
     yield f'<p>{escape(operation["summary"])}. <span class="scope">{needed}</span></p>'
     if rows := "".join(map(_row, operation["parameters"])):

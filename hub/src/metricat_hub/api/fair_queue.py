@@ -1,6 +1,6 @@
-"""A bounded queue for places that clients use for a time. The waiting clients take turns.
+"""A bounded queue for a limited number of slots. Waiting clients get free slots in turn.
 
-So a client with many requests delays its own requests only. All methods run in the event loop and do not wait.
+A client with many requests therefore delays only its own requests. All methods run in the event loop without waiting.
 """
 
 from __future__ import annotations
@@ -10,21 +10,21 @@ from collections import OrderedDict, deque
 
 
 class QueueFullError(Exception):
-    """As many requests wait as may wait."""
+    """The queue has its maximum of waiting requests."""
 
 
 class FairQueue:
-    """The free places, and the requests that wait for one."""
+    """The free slots, and the requests that wait for a slot."""
 
     def __init__(self, places: int, most_waiting: int) -> None:
         self.free = places
         self.waiting = 0
         self._most_waiting = most_waiting
         self._clients: OrderedDict[str, deque[asyncio.Future[None]]] = OrderedDict()
-        """The waiting requests of each client; the first client has the next turn."""
+        """The waiting requests of each client. The first client gets the next free slot."""
 
     def enter(self, client: str) -> asyncio.Future[None]:
-        """Return a future that is done when the request has a place. Call `leave` with it in any case.
+        """Return a future that is done when the request has a slot. The caller must call `leave` with the future.
 
         Raises:
             QueueFullError: too many requests wait.
@@ -41,7 +41,7 @@ class FairQueue:
         return future
 
     def leave(self, client: str, future: asyncio.Future[None]) -> None:
-        """Give the place of a request to the next one, or end its waiting."""
+        """Release the slot of a request, or remove the waiting request from the queue."""
         if future.done():
             self._next()
             return

@@ -1,4 +1,4 @@
-"""Endpoints that need no key: health, the OpenAPI document and its page."""
+"""Endpoints without authentication: health, the OpenAPI document, and the document as a page."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ async def healthz(request: Request) -> Response:  # noqa: ARG001 -- an endpoint
 
 
 async def readyz(request: Request) -> Response:
-    """Return 200 when the hub accepts and returns samples, 503 with the reasons otherwise."""
+    """Return 200 if the hub can store and query samples; otherwise 503 with the reasons."""
     problems = services(request).problems()
     return PlainTextResponse("\n".join(problems) + "\n" if problems else "ok\n", 503 if problems else 200)
 
@@ -32,7 +32,7 @@ async def openapi(request: Request) -> Response:
 
 
 async def docs(request: Request) -> Response:
-    """Return the documentation as a page."""
+    """Return the documentation of the API as an HTML page."""
     policy = "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"
     return HTMLResponse(page(request.app.state.openapi()), headers={"Content-Security-Policy": policy})
 
@@ -40,6 +40,8 @@ async def docs(request: Request) -> Response:
 OPERATIONS = (
     Operation("/healthz", healthz, "Liveness", "Hub", scope=None, media="text/plain", errors=()),
     Operation("/readyz", readyz, "Readiness", "Hub", scope=None, media="text/plain", errors=(503,)),
-    Operation("/openapi.json", openapi, "This document", "Hub", scope=None, errors=()),
-    Operation("/docs", docs, "Documentation as a page", "Hub", scope=None, media="text/html", errors=()),
+    Operation("/openapi.json", openapi, "Return this OpenAPI document", "Hub", scope=None, errors=()),
+    Operation(
+        "/docs", docs, "Show the documentation of the API as a page", "Hub", scope=None, media="text/html", errors=()
+    ),
 )

@@ -1,4 +1,4 @@
-"""The OpenAPI 3.1 document of the declared operations."""
+"""Builds the OpenAPI 3.1 document from the declared operations."""
 
 from __future__ import annotations
 
@@ -15,28 +15,31 @@ if TYPE_CHECKING:
 
 _REFERENCE = "#/components/schemas/{name}"
 _DESCRIPTIONS = {
-    400: "The request is invalid. The detail says what to change.",
+    400: "The request is invalid. The member `detail` contains the cause and the remedy.",
     401: "The request has no valid API key or password.",
     403: "The client lacks the scope of the operation.",
     404: "The resource or the metric does not exist.",
-    409: "The change conflicts with another one, or with a rule.",
-    412: "Another client has changed the resource.",
+    409: "The change conflicts with the stored state, or this hub does not support it.",
+    412: "Another client has changed the resource since the client read it.",
     413: "The body is too large.",
-    415: "The format of the body is not supported.",
-    422: "The query exceeds a limit, or uses what the hub does not support.",
+    415: "The content type or content encoding of the body is not supported.",
+    422: "The query exceeds a limit, or uses a feature that the hub does not support.",
     428: "The change needs the header If-Match.",
-    429: "Too many requests. Retry after the seconds in Retry-After.",
-    503: "The hub cannot serve the request now. Retry after the seconds in Retry-After.",
+    429: "The client is above its rate limit. Retry after the number of seconds in Retry-After.",
+    503: "The hub cannot serve the request now. Retry after the number of seconds in Retry-After.",
 }
 _OF_ALL = (401, 403, 413, 429)
-"""Errors of every operation that needs a key."""
+"""Status codes that every operation with authentication can return."""
 _INTEGER = {"schema": {"type": "integer", "minimum": 0}}
-_RETRY: Mapping[str, Any] = {"Retry-After": {"description": "Seconds to wait.", **_INTEGER}}
+_RETRY: Mapping[str, Any] = {"Retry-After": {"description": "Seconds to wait before the next request.", **_INTEGER}}
 _HEADERS: Mapping[str, Any] = {
-    "RateLimit-Limit": {"description": "Requests within the window.", **_INTEGER},
-    "RateLimit-Remaining": {"description": "Requests that are left.", **_INTEGER},
+    "RateLimit-Limit": {"description": "The most requests within the window of time.", **_INTEGER},
+    "RateLimit-Remaining": {"description": "Requests that the client can still send in the window.", **_INTEGER},
     "RateLimit-Reset": {"description": "Seconds until the current window ends.", **_INTEGER},
-    "X-Request-ID": {"description": "That of the request, or a random one.", "schema": {"type": "string"}},
+    "X-Request-ID": {
+        "description": "ID of the request: the header X-Request-ID of the request, or a random ID.",
+        "schema": {"type": "string"},
+    },
 }
 PROBLEM: Mapping[str, Any] = {
     "type": "object",
@@ -45,14 +48,14 @@ PROBLEM: Mapping[str, Any] = {
         "type": {"type": "string", "format": "uri-reference"},
         "title": {"type": "string"},
         "status": {"type": "integer"},
-        "detail": {"type": "string", "description": "What is wrong, and what to do."},
+        "detail": {"type": "string", "description": "The cause of the error, and the remedy."},
         "instance": {"type": "string", "format": "uri-reference"},
     },
     "required": ["title", "status", "detail"],
 }
 PROMETHEUS: Mapping[str, Any] = {
     "type": "object",
-    "description": "A response in Prometheus' format. It has `data` if the status is success, `error` otherwise.",
+    "description": "A response in Prometheus' format. It has `data` if `status` is success, otherwise `error`.",
     "properties": {
         "status": {"enum": ["success", "error"]},
         "data": {},
@@ -66,7 +69,7 @@ PROMETHEUS: Mapping[str, Any] = {
 
 
 def document(operations: Sequence[Operation]) -> dict[str, Any]:
-    """Return the document."""
+    """Return the OpenAPI document of operations."""
     structs = [struct for one in operations for struct in (one.result, one.request) if struct is not None]
     _, components = msgspec.json.schema_components(structs, ref_template=_REFERENCE)
     paths: dict[str, dict[str, Any]] = {}
@@ -123,7 +126,7 @@ def _operation(operation: Operation, method: str) -> dict[str, Any]:
         found["security"] = []
     for status in sorted({*operation.errors, *(_OF_ALL if operation.scope else ())}):
         found["responses"][str(status)] = {
-            "description": _DESCRIPTIONS.get(status, "An error."),
+            "description": _DESCRIPTIONS.get(status, "An error of the request."),
             "content": {media: {"schema": schema} for media, schema in _errors(operation, status).items()},
         }
         if status in (429, 503):

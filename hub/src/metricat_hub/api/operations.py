@@ -1,4 +1,4 @@
-"""The declared operations of the REST API. The routes and the OpenAPI document are made from them."""
+"""Declarations of the operations of the HTTP API, from which the routes and the OpenAPI document are built."""
 
 from __future__ import annotations
 
@@ -44,11 +44,11 @@ class Operation:
 
     path: str
     endpoint: Endpoint | None
-    """None: the operation is only described, and `identifier` names it."""
+    """The function that handles the operation; None: the operation is only in the document, named `identifier`."""
     summary: str
     tag: str
     scope: Needed | None = "read"
-    """The scope that the client needs; any: every client; None: no key is needed."""
+    """The scope that the client needs; `any`: any authenticated client; None: no authentication."""
     methods: Sequence[str] = ("GET",)
     parameters: Sequence[Parameter] = ()
     result: type | None = None
@@ -56,33 +56,33 @@ class Operation:
     media: str = "application/json"
     errors: Sequence[int] = (400,)
     group: Group = "api"
-    """The rate limit that requests count for."""
+    """The rate limit that counts the requests."""
     request: type | None = None
-    """The msgspec struct of a JSON body; None: another body, or none."""
+    """The msgspec struct of a JSON body; None: the body has another format, or the request has no body."""
     body: str = ""
-    """The media type of the request's body; empty: none. A form has the parameters of the query."""
+    """The media type of the request's body; empty: no body. A form has the parameters of the query."""
     bodies: Mapping[str, Schema] = field(default_factory=dict)
     """The schema of the request's body by its media type, for bodies that are not forms."""
     result_bodies: Mapping[str, Schema] = field(default_factory=dict)
     """The schema of the response by its media type, for a response in several formats, in addition to `result`."""
     success: int = 200
-    """The status of a successful response; 204: without a body."""
+    """The status code of a successful response; with 204 it has no body."""
     alternative: tuple[int, type | None] | None = None
-    """Status and struct of another successful response. None: no body; with the same status: either struct."""
+    """Status code and struct of a second successful response. A struct of None: without a body."""
     error_bodies: Mapping[str, Schema] = field(default_factory=dict)
-    """The schema of errors by its media type; empty: problem details."""
+    """The schema of error responses by its media type; empty: problem details."""
     description: str = ""
     identifier: str = ""
-    """The name of the operation; empty: that of the endpoint."""
+    """The identifier of the operation in the document; empty: the name of the endpoint's function."""
 
     @property
     def name(self) -> str:
-        """The identifier of the operation."""
+        """The identifier of the operation in the document."""
         return self.identifier or getattr(self.endpoint, "__name__", self.path)
 
     @property
     def route(self) -> Route:
-        """The route, which checks the scope."""
+        """The route of the operation. It checks the scope before it calls the endpoint."""
         if self.endpoint is None:
             raise ValueError(f"{self.path} has no endpoint")
         endpoint = self.endpoint if self.scope is None else require(self.scope, self.group)(self.endpoint)

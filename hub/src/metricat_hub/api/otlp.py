@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 _PROTOBUF, _JSON = "application/x-protobuf", "application/json"
 _STATUS = {TooLargeError: 413, DecodeError: 400, StoreUnavailableError: 503}
 _CODES = {400: 3, 413: 3, 415: 3, 503: 14}
-"""gRPC's codes: invalid argument, and unavailable."""
+"""Status codes of gRPC: INVALID_ARGUMENT and UNAVAILABLE."""
 
 
 def route(writer: SampleWriter, receiver: Receiver) -> Route:
-    """Return the route."""
+    """Return the route of the endpoint."""
 
     @require("write", "writes")
     async def otlp_metrics(request: Request) -> Response:

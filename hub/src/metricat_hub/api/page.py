@@ -1,4 +1,4 @@
-"""The page: the files that `make web` builds from web/, and the paths of its views.
+"""The web page of the hub: the files that `make web` builds from web/, and the paths of its views.
 
 See docs/design/0044-page.md, and docs/design/0047-layout-as-text.md about its tests.
 """
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from starlette.routing import BaseRoute
 
 FILES = Path(__file__).parent.parent / "page"
-"""Where `make web` writes."""
+"""The directory to which `make web` writes."""
 VIEWS = ("nodes", "busiest", "compare", "processes", "explore", "alerts", "rules", "coverage", "settings")
 """The first part of the path of each view, apart from `/`."""
 POLICY = (
@@ -34,7 +34,7 @@ _HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 _FOREVER = "public, max-age=31536000, immutable"
-"""For files whose name has a hash of their content."""
+"""Cache-Control of files whose name contains a hash of their content."""
 _MEDIA = {
     ".js": "text/javascript; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -62,7 +62,7 @@ async def asset(request: Request) -> Response:
     name = request.path_params["name"]
     content = _read(name) if _NAME.fullmatch(name) else None
     if content is None:
-        raise Problem(404, f"the page has no file {name[:100]}; reload the page")
+        raise Problem(404, f"the web page has no file {name[:100]}; reload the page in the browser")
     return _response(request, name, content, {"Cache-Control": _FOREVER})
 
 

@@ -1,4 +1,4 @@
-"""Errors of HTTP requests as problem details (RFC 9457): a status, what is wrong, and what to do."""
+"""Errors of HTTP requests as problem details (RFC 9457): a status code, the cause and the remedy."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ _STATUS: tuple[tuple[type[HubError], int], ...] = (
 
 
 class Problem(Exception):  # noqa: N818 -- the name of RFC 9457
-    """An error response. `detail` says what is wrong and what to do."""
+    """An error response. `detail` contains the cause and the remedy."""
 
     def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None, **members: Any) -> None:
         super().__init__(detail)
@@ -78,11 +78,11 @@ class Problem(Exception):  # noqa: N818 -- the name of RFC 9457
         self.detail = detail
         self.headers = dict(headers or {})
         self.members = members
-        """Further members of the problem, for example the parameter that is wrong."""
+        """Further members of the problem details, for example the name of the invalid parameter."""
 
 
 def problem_of(error: HubError) -> Problem:
-    """Return the problem for an error of a use case."""
+    """Convert an error of a use case to a problem."""
     status = next((status for kind, status in _STATUS if isinstance(error, kind)), 500)
     members: dict[str, Any] = {"parameter": error.parameter} if isinstance(error, InvalidParameterError) else {}
     if right := getattr(error, "right", None):  # a right of Kubernetes that the user lacks
@@ -92,7 +92,7 @@ def problem_of(error: HubError) -> Problem:
 
 
 def response(problem: Problem, path: str) -> Response:
-    """Return the response of a problem."""
+    """Return the response for a problem; `path` is the path of the request."""
     body = {
         "type": "about:blank",
         "title": HTTPStatus(problem.status).phrase,
@@ -105,7 +105,7 @@ def response(problem: Problem, path: str) -> Response:
 
 
 async def handle_problem(request: Request, error: Exception) -> Response:
-    """Return the response of a `Problem` or a `HubError` that an endpoint raised."""
+    """Return the response for a `Problem` or a `HubError` that an endpoint raised."""
     if isinstance(error, HubError):
         error = problem_of(error)
     if not isinstance(error, Problem):

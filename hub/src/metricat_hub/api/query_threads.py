@@ -1,4 +1,4 @@
-"""Worker threads for queries: a bounded number, with a deadline, and an end when the client disconnects."""
+"""A bounded number of worker threads for queries. A query ends at its deadline, or when its client disconnects."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ T = TypeVar("T")
 _WAITING_PER_THREAD = 64
 """The most waiting queries for each thread. Further queries get 503 immediately."""
 _LONGEST_WAIT = 10.0
-"""Seconds after which a query that still waits for a thread gets 503. A client can retry; a person does not wait."""
+"""Seconds after which a query that still waits for a thread gets 503, so that the client can retry."""
 _LONGEST_RETRY = 60
-"""The most seconds in `Retry-After`."""
+"""The largest number of seconds in the header Retry-After."""
 _WEIGHT = 0.1
-"""The weight of the newest query in the mean time of queries."""
+"""The weight of the newest query in the moving average of query times."""
 _PHASES = ("wait", "start", "run", "return")
 _SWITCH_SECONDS = 0.001
-"""How long the event loop and short queries wait for the interpreter's lock while a long query computes.
+"""Seconds after which a computing thread releases the interpreter's lock (`sys.setswitchinterval`).
 
-A request changes threads several times, so Python's 5 ms would add up.
+A request changes threads several times, so waits of Python's default, 5 ms, would add up.
 """
 
 
 class QueryThreads:
-    """Runs blocking work of requests."""
+    """Runs the blocking work of requests in threads."""
 
     def __init__(self, threads: int, seconds: float, longest_wait: float = _LONGEST_WAIT) -> None:
         """Run queries in threads.
@@ -54,28 +54,28 @@ class QueryThreads:
         self._longest_wait = longest_wait
         self._queue = FairQueue(threads, threads * _WAITING_PER_THREAD)
         self._mean = 0.0
-        """The mean time of the last queries in seconds."""
+        """The moving average of query times in seconds."""
         self._phases: dict[str, float] = dict.fromkeys(_PHASES, 0.0)
-        """Seconds by phase."""
+        """Total seconds of all queries by phase."""
         self._count = 0
         self._rejected = 0
         self.running = 0
-        """Queries that run or wait."""
+        """Number of queries that run or wait for a thread."""
 
     async def run(self, request: Request, work: Callable[[Cancellation], T], seconds: float | None = None) -> T:
-        """Run `work` in a thread and return its result. It calls `Cancellation.check` between its parts.
+        """Run `work` in a thread and return its result. `work` must call `Cancellation.check` between its parts.
 
-        `seconds` shortens the time limit. If more queries wait than threads are free, the clients take turns.
+        `seconds` shortens the time limit. Waiting clients get free threads in turn.
 
         Raises:
-            QueryTimeoutError: the limit has passed. The thread ends at its next check.
+            QueryTimeoutError: the time limit has passed. The thread ends at its next check.
             QueryCanceledError: the client disconnected.
-            OverloadedError: too many queries wait, or this one waited for too long.
+            OverloadedError: too many queries wait for a thread, or this query waited for too long.
         """
         return await self._run(work, seconds, request)
 
     async def run_detached(self, work: Callable[[Cancellation], T], seconds: float | None = None) -> T:
-        """Return the result of `work`, as `run` does. The cancellation of the calling task ends it."""
+        """Run `work` as `run` does, without a request. The cancellation of the calling task ends it."""
         return await self._run(work, seconds, None)
 
     async def _run(self, work: Callable[[Cancellation], T], seconds: float | None, request: Request | None) -> T:
@@ -123,26 +123,26 @@ class QueryThreads:
                 self._queue.leave(client, place)
 
     def samples(self) -> Sequence[Sample]:
-        """Return the time that queries took by phase, as metrics of the hub.
+        """Return the time of queries by phase, as metrics of the hub.
 
-        `start` and `return` are the ways to the thread and back. They grow if the event loop or the interpreter's
-        lock is busy.
+        The phases `start` and `return` are the switches to the thread and back. They grow if the event loop or the
+        interpreter's lock is busy.
         """
         name = "metricat_hub_query_seconds"
-        text = "Time of queries: wait for a place, start of the thread, run, return to the event loop."
+        text = "Time of queries by phase, in seconds: wait for a thread, start, run, return to the event loop."
         return [
             *(Sample(name, text, self._phases[phase], is_counter=True, labels={"phase": phase}) for phase in _PHASES),
             Sample("metricat_hub_queries_finished", "Queries that ran in a thread.", self._count, is_counter=True),
             Sample(
                 "metricat_hub_queries_rejected",
-                "Queries that got 503, because too many waited or they waited for too long.",
+                "Queries that got 503 because too many queries waited, or the query waited for too long.",
                 self._rejected,
                 is_counter=True,
             ),
         ]
 
     def close(self) -> None:
-        """End the threads when their work is done; drop work that waits."""
+        """Stop the threads when their current work is done, and drop waiting work."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
     def _finished(self, client: str, place: asyncio.Future[None], measured: _Measured[T], entered: float) -> None:
@@ -163,7 +163,7 @@ class QueryThreads:
         seconds = min(_LONGEST_RETRY, max(1, math.ceil(self._mean * waiting / self._threads)))
         return OverloadedError(
             f"too many queries wait for a thread ({waiting}). "
-            f"Retry after {seconds} s, or raise --query.max-concurrency.",
+            f"Retry after {seconds} s. If the machine has idle CPUs, raise --query.max-concurrency.",
             seconds,
         )
 

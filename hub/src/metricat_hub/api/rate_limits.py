@@ -1,4 +1,4 @@
-"""Rate limits of requests: which limit a request counts for, and the headers of the response.
+"""Rate limits of requests: which limit applies to a request, and the headers of the response.
 
 The headers are those of the IETF draft "RateLimit header fields for HTTP": `RateLimit` and `RateLimit-Policy` of the
 current draft, and `RateLimit-Limit`, `-Remaining` and `-Reset` of the earlier ones, which more clients read.
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from metricat_hub.access.rate_limit import Counter, Decision, Policy
 
 Group: TypeAlias = Literal["api", "writes", "scrapes"]
-"""Groups of endpoints, each with its limit. In `api`, clients with a key and users have different limits."""
+"""Groups of endpoints, each with its own limit. In `api`, API keys and users have different limits."""
 STATE = "rate_limit"
-"""The key of the decision in the state of a request."""
+"""The key under which the state of a request has the decision."""
 
 
 @dataclass(frozen=True, slots=True)
 class RateLimits:
-    """The limits, and where requests are counted."""
+    """The rate limits, and the counter of requests."""
 
     counter: Counter
     keys: Policy
@@ -34,7 +34,7 @@ class RateLimits:
     scrapes: Policy
 
     async def count(self, principal: Principal, group: Group) -> Decision | None:
-        """Count a request of a client; return whether it is accepted. None: no limit applies."""
+        """Count a request of a client; return the decision, or None if no limit applies."""
         policy = self._policy(principal, group)
         return await self.counter.take(policy, principal.identity) if policy.most else None
 
@@ -56,7 +56,7 @@ class RateLimits:
 
 
 def refusal(principal: Principal, decision: Decision) -> str:
-    """Return the message for a request above the limit."""
+    """Return the error message for a request above the limit."""
     policy = decision.policy
     return (
         f"the client {principal.name} has sent {policy.most} requests within {_window(policy)}, the limit "
@@ -65,7 +65,7 @@ def refusal(principal: Principal, decision: Decision) -> str:
 
 
 def headers(decision: Decision) -> list[tuple[bytes, bytes]]:
-    """Return the headers that report a decision."""
+    """Return the response headers for a decision."""
     policy = decision.policy
     pairs = (
         ("ratelimit-policy", f'"{policy.name}";q={policy.most};w={policy.seconds}'),

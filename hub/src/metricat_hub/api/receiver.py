@@ -1,4 +1,4 @@
-"""Receiving of request bodies within limits, and blocking work on them in threads."""
+"""Receives request bodies within limits, and runs the blocking work on them in threads."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class WriteLimits:
-    """Bounds on the memory and time that requests use."""
+    """Limits of the memory and threads that writes use."""
 
     body: int = 8 << 20
-    """Bytes of a body as it arrives."""
+    """The most bytes of a body before decompression."""
     decompressed: int = 32 << 20
-    """Bytes of a body after decompression."""
+    """The most bytes of a body after decompression."""
     running: int = 2
-    """Requests that are decoded and stored at the same time. More would only wait for the interpreter's lock."""
+    """The most requests that are decoded and stored at the same time. More would wait for the interpreter's lock."""
     waiting: int = 64
-    """Requests that are received or wait for their turn. More get 503."""
+    """The most requests that are received, or wait for a thread. Further requests get 503."""
     batches_per_minute: int = 100
-    """JSON batches of one collector within any minute. More get 429."""
+    """The most JSON batches of one collector within any minute. Further batches get 429."""
 
 
 class Receiver:
@@ -42,12 +42,16 @@ class Receiver:
         self._requests = 0
 
     async def run(self, request: Request, work: Callable[[bytes], Response]) -> Response:
-        """Return the response that ``work`` makes of the body.
+        """Receive the body of a request, and return the response of `work(body)`, which runs in a thread.
 
-        Raises `TooLargeError`, and `StoreUnavailableError` above the limit of waiting requests.
+        Raises:
+            TooLargeError: the body exceeds `WriteLimits.body`.
+            StoreUnavailableError: too many requests wait.
         """
         if self._requests >= self.limits.waiting:
-            raise StoreUnavailableError(f"{self._requests} writes are waiting. Retry later.")
+            raise StoreUnavailableError(
+                f"{self._requests} writes are already waiting, which is the limit. Retry later."
+            )
         if self._threads is None:
             self._threads = CapacityLimiter(self.limits.running)  # needs a running event loop
         self._requests += 1

@@ -1,4 +1,7 @@
-"""Endpoints of receivers: their state, a test message, and the notifications that wait or were given up."""
+"""Endpoints of receivers: their state, a test message, waiting notifications, and dead letters.
+
+A dead letter is a notification that the hub could not deliver and does not retry.
+"""
 
 from __future__ import annotations
 
@@ -33,18 +36,21 @@ Kind = Literal["email", "slack", "pagerduty", "webhook", "alertmanager"]
 
 
 class ReceiverTest(msgspec.Struct, forbid_unknown_fields=True):
-    """The receiver that gets a test message."""
+    """The receiver to which the hub sends a test message."""
 
     receiver: Annotated[str, Meta(max_length=200)] = "default"
 
 
 class ChannelView(msgspec.Struct):
-    """A channel of a receiver. `delivered`, `failed_attempts` and `given_up` count since the start of the hub."""
+    """One channel of a receiver. `delivered`, `failed_attempts` and `given_up` count since the start of the hub."""
 
     name: str
     kind: Kind
-    destination: Annotated[str, Meta(description="Where it sends to, without secrets.")]
-    state: Annotated[Literal["ok", "failing", "unused"], Meta(description="The result of the last attempt.")]
+    destination: Annotated[str, Meta(description="Destination of the messages, without secrets.")]
+    state: Annotated[
+        Literal["ok", "failing", "unused"],
+        Meta(description="Result of the last attempt to send; unused: no attempt yet."),
+    ]
     delivered: int
     failed_attempts: int
     given_up: int
@@ -55,20 +61,20 @@ class ChannelView(msgspec.Struct):
 
 
 class ReceiverView(msgspec.Struct):
-    """A receiver."""
+    """A receiver with the state of its channels."""
 
     name: str
     channels: list[ChannelView]
 
 
 class Receivers(msgspec.Struct):
-    """The receivers of the settings."""
+    """All receivers in the settings of the hub."""
 
     data: list[ReceiverView]
 
 
 class ChannelResult(msgspec.Struct):
-    """The result of a test message."""
+    """The result of a test message on one channel."""
 
     channel: str
     outcome: Literal["delivered", "failed", "rejected"]
@@ -77,14 +83,14 @@ class ChannelResult(msgspec.Struct):
 
 
 class ReceiverTestResult(msgspec.Struct):
-    """The results of a test message, one for each channel."""
+    """The results of a test message, one for each channel of the receiver."""
 
     receiver: str
     data: list[ChannelResult]
 
 
 class NotificationView(msgspec.Struct):
-    """A notification for one channel."""
+    """A notification in the queue, or a dead letter, for one channel."""
 
     id: int
     receiver: str
@@ -93,26 +99,28 @@ class NotificationView(msgspec.Struct):
     queued: Time
     attempts: int
     last_attempt: Time | None
-    next_attempt: Annotated[Time | None, Meta(description="null: none follows.")]
+    next_attempt: Annotated[Time | None, Meta(description="When the hub tries again; null: it does not.")]
     error: str
 
 
 class QueuedNotifications(msgspec.Struct):
-    """The notifications that wait, the oldest first."""
+    """The notifications that wait for delivery, the oldest first."""
 
     data: list[NotificationView]
     total: int
 
 
 class DeadLetters(msgspec.Struct):
-    """A page of the notifications that were given up, the newest first."""
+    """Some of the dead letters (notifications that the hub no longer tries to deliver), the newest first."""
 
     data: list[NotificationView]
-    next: Annotated[str | None, Meta(description="The cursor of the next page; null: this is the last one.")]
+    next: Annotated[
+        str | None, Meta(description="Send it as `cursor` to get the next page; null: this is the last page.")
+    ]
 
 
 class Retried(msgspec.Struct):
-    """How many notifications are queued again."""
+    """The number of notifications that are queued again."""
 
     retried: int
 
@@ -120,7 +128,11 @@ class Retried(msgspec.Struct):
 def _delivery(request: Request) -> Delivery:
     found = services(request).delivery
     if found is None:
-        raise Problem(404, "the client may not see the receivers of this hub, or it has none")
+        raise Problem(
+            404,
+            "this hub has no receivers, or the client may see only some namespaces and therefore no receivers; "
+            "use an API key of a hub that evaluates rules",
+        )
     return found
 
 
@@ -168,18 +180,20 @@ async def test_receiver(request: Request) -> Response:
 
 
 async def list_queued_notifications(request: Request) -> Response:
-    """Return the notifications that wait."""
+    """Return the oldest notifications that wait for delivery."""
     waiting = _delivery(request).waiting()
     return respond(QueuedNotifications([_view(one) for one in waiting[:_PAGE]], len(waiting)))
 
 
 async def list_dead_letters(request: Request) -> Response:
-    """Return a page of the dead letters."""
+    """Return dead letters, the newest first, from the position in `cursor`."""
     delivery = _delivery(request)
     cursor = request.query_params.get("cursor", "")
     after = _number(cursor) if cursor else 0
     if after is None:
-        raise Problem(400, "invalid parameter cursor; send the value of `next` of the page before", parameter="cursor")
+        raise Problem(
+            400, "invalid parameter cursor; send the value of `next` in the previous response", parameter="cursor"
+        )
     found = await run_in_threadpool(delivery.dead_letters, after, _PAGE + 1)
     following = str(found[_PAGE - 1].id) if len(found) > _PAGE else None
     return respond(DeadLetters([_view(one) for one in found[:_PAGE]], following))
@@ -212,7 +226,10 @@ def _identifier(request: Request) -> int:
     text = request.path_params["id"]
     number = _number(text)
     if number is None:
-        raise Problem(404, f"no dead letter has the identifier {text[:100]!r}; list them with GET")
+        raise Problem(
+            404,
+            f"no dead letter has the identifier {text[:100]!r}; list them with: GET /api/v1/notifications/dead-letters",
+        )
     return number
 
 
@@ -246,7 +263,7 @@ OPERATIONS = (
     Operation(
         "/api/v1/receivers",
         list_receivers,
-        "The receivers of notifications, and the state of their channels",
+        "List the receivers of notifications, and the state of their channels",
         _TAG,
         result=Receivers,
         errors=(404,),
@@ -261,12 +278,12 @@ OPERATIONS = (
         request=ReceiverTest,
         result=ReceiverTestResult,
         errors=(400, 404, 413, 415),
-        description="PagerDuty gets an incident that is resolved at once.",
+        description="For PagerDuty, the test triggers an incident and resolves it immediately.",
     ),
     Operation(
         "/api/v1/notifications/queue",
         list_queued_notifications,
-        "The oldest notifications that wait for delivery",
+        "List the oldest notifications that wait for delivery",
         _TAG,
         result=QueuedNotifications,
         errors=(404,),
@@ -274,9 +291,9 @@ OPERATIONS = (
     Operation(
         "/api/v1/notifications/dead-letters",
         list_dead_letters,
-        "The notifications that were given up",
+        "List the dead letters: notifications that the hub no longer tries to deliver",
         _TAG,
-        parameters=(Parameter("cursor", "The value of `next` of the page before."),),
+        parameters=(Parameter("cursor", "The value of `next` in the previous response."),),
         result=DeadLetters,
         errors=(400, 404, 503),
     ),

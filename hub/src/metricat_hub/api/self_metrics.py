@@ -1,4 +1,4 @@
-"""The hub's own metrics at `/metrics`: requests by handler and status, queries, and the counters of other packages."""
+"""The hub's own metrics at `/metrics`: requests by handler and status, queries, and counters of other packages."""
 
 from __future__ import annotations
 
@@ -24,31 +24,39 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 
 
 
 class SelfMetrics:
-    """Counts the requests."""
+    """Counts HTTP requests, and collects all metrics of the hub."""
 
     def __init__(self, others: Callable[[], Sequence[Sample]] = tuple) -> None:
         """`others` returns the counters of other packages. It must not block."""
         self.registry = CollectorRegistry()
         self._requests = Counter(
-            "metricat_hub_http_requests", "Requests by handler and status.", ("handler", "code"), registry=self.registry
+            "metricat_hub_http_requests",
+            "HTTP requests by handler and status code.",
+            ("handler", "code"),
+            registry=self.registry,
         )
         self._seconds = Histogram(
             "metricat_hub_http_request_duration_seconds",
-            "Time from the head of a request to the end of its response.",
+            "Time from the head of an HTTP request to the end of its response, in seconds.",
             ("handler",),
             buckets=_BUCKETS,
             registry=self.registry,
         )
         self.queries = Gauge("metricat_hub_queries", "Queries that run or wait for a thread.", registry=self.registry)
-        Gauge("metricat_hub_build_info", "Always 1.", ("version",), registry=self.registry).labels(__version__).set(1)
+        Gauge(
+            "metricat_hub_build_info",
+            "Version of the hub as a label. The value is always 1.",
+            ("version",),
+            registry=self.registry,
+        ).labels(__version__).set(1)
         self.add(others)
 
     def add(self, others: Callable[[], Sequence[Sample]]) -> None:
-        """Add counters of another room. `others` must not block."""
+        """Add the metrics of another package. `others` returns them at each scrape, and must not block."""
         self.registry.register(_Others(others))
 
     def observe(self, handler: str, status: int, seconds: float) -> None:
-        """Count a request."""
+        """Count a request and its duration in seconds."""
         self._requests.labels(handler, str(status)).inc()
         self._seconds.labels(handler).observe(seconds)
 
@@ -58,7 +66,7 @@ class _Others:
         self._read = read
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the families."""
+        """Yield the metric families."""
         families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
         for one in self._read():
             family = families.get(one.name)
@@ -70,12 +78,12 @@ class _Others:
 
 
 async def metrics(request: Request) -> Response:
-    """Return the metrics in Prometheus' text format."""
+    """Return the hub's own metrics in Prometheus' text format."""
     own: SelfMetrics = request.app.state.metrics
     own.queries.set(services(request).threads.running)
     return Response(generate_latest(own.registry), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 
 OPERATIONS = (
-    Operation("/metrics", metrics, "Metrics of the hub itself", "Hub", media="text/plain", errors=(), group="scrapes"),
+    Operation("/metrics", metrics, "Show the hub's own metrics", "Hub", media="text/plain", errors=(), group="scrapes"),
 )

@@ -27,11 +27,11 @@ _STOP_SECONDS = 5
 
 
 class ListenError(HubError):
-    """The address cannot be used. The message says what to do."""
+    """The hub cannot listen on an address. The message says what to do."""
 
 
 class Server(uvicorn.Server):
-    """The server of one application."""
+    """The HTTP server of one ASGI application."""
 
     def __init__(
         self,
@@ -83,7 +83,7 @@ class Server(uvicorn.Server):
                 await asyncio.wait_for(self._stopping.wait(), 1)
 
     def stop(self) -> None:
-        """Finish the running requests, and end."""
+        """Stop to accept requests, finish the running ones, and return from `run_until_stopped`."""
         self.should_exit = True
         self._stopping.set()
 
@@ -94,7 +94,7 @@ class Server(uvicorn.Server):
 
 
 def listen(address: Address) -> socket.socket:
-    """Return a listening socket; raise `ListenError` if the address is not available."""
+    """Open a listening socket; raise `ListenError` if the address is not available."""
     family = socket.AF_INET6 if ":" in address.ip or not address.ip else socket.AF_INET
     try:
         dual = not address.ip and socket.has_dualstack_ipv6()
@@ -103,7 +103,7 @@ def listen(address: Address) -> socket.socket:
         return socket.create_server((address.ip, address.port), family=family, backlog=_BACKLOG, dualstack_ipv6=dual)
     except OSError as error:
         why = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
-        raise ListenError(f"cannot listen on {address}: {why}. Choose another address with --listen.") from error
+        raise ListenError(f"cannot listen on {address}: {why}. Set another address with --listen.") from error
 
 
 def _context(authenticator: Authenticator) -> ssl.SSLContext:
@@ -127,7 +127,7 @@ def _protocol(connection_limits: ConnectionLimits, authenticator: Authenticator 
         limits = connection_limits
 
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-            """Accept the connection, or close it."""
+            """Accept the connection, or close it if it exceeds a limit."""
             found: ssl.SSLObject | None = transport.get_extra_info("ssl_object")
             super().connection_made(transport)
             if authenticator and found is not None and not authenticator.allows(found.getpeercert() or {}):

@@ -1,4 +1,4 @@
-"""The objects that all endpoints share. `app` creates them once, as `app.state.services`."""
+"""The objects that all endpoints share. `app` creates them once and sets `app.state.services`."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Services:
-    """The store and everything that endpoints share."""
+    """The store and the other objects that all endpoints share."""
 
     store: Store
     access: Access
     now: Callable[[], int]
-    """The clock, in milliseconds since 1970-01-01 UTC."""
+    """Returns the current time in milliseconds since 1970-01-01 UTC."""
     threads: QueryThreads = field(default_factory=lambda: QueryThreads(4, 120))
     targets: Callable[[], Targets] = Targets
     settings: Settings | None = None
@@ -52,45 +52,45 @@ class Services:
     """When the hub started, in milliseconds since 1970-01-01 UTC."""
     limits: Limits = field(default_factory=Limits)
     accounts: Accounts | None = None
-    """Users, keys and sessions; None: requests cannot change them."""
+    """Users, API keys and sessions; None: this hub has no accounts of its own."""
     oidc: OidcLogin | None = None
-    """The login at an OpenID Connect provider; None: not configured."""
+    """Login with an OpenID Connect provider; None: not configured."""
     interval: int = 10_000
     """The usual time between two samples of a series, in milliseconds."""
     problems: Callable[[], Sequence[str]] = tuple
-    """The current problems, each with its remedy."""
+    """Returns the current problems that make the hub not ready, each with a remedy."""
     storage: StorageState = field(default_factory=StorageState)
-    """The state of the store and the outputs."""
+    """The state of the store and of the outputs."""
     engine: QueryEngine | None = None
-    """Evaluates queries; None: this process does, over the store."""
+    """Evaluates queries; None: `queries` evaluates them in this process."""
     degradations: Callable[[], Sequence[str]] = tuple
-    """The same about parts that the hub can do without, so it is ready though."""
+    """Returns the current problems of optional parts, each with a remedy. The hub stays ready."""
     rate_limits: RateLimits | None = None
-    """None: no limits."""
+    """Rate limits of clients; None: no limits."""
     rules: Rules | None = None
-    """The evaluated rules; None: the hub evaluates none, or the client may not see them."""
+    """The rules that the hub evaluates; None: it evaluates no rules, or the client may not see them."""
     alert_rules: AlertRules | None = None
-    """The rules that clients can change; None: the hub evaluates none, or the client may not see them."""
+    """The rules that clients can change; None: the hub evaluates no rules, or the client may not see them."""
     notifications: Notifications | None = None
-    """Routing; None: the client may not see it."""
+    """The routing of notifications, with silences; None: the client may not see it."""
     remote_alerts: RemoteAlerts | None = None
-    """The alerts of the server that evaluates the rules; None: the hub evaluates them."""
+    """Alerts of another server, which evaluates the rules; None: the hub evaluates the rules."""
     alert_history: AlertHistory | None = None
-    """The history of alerts; None: the hub has none."""
+    """The alert history; None: the hub has no alert history."""
     namespaces: frozenset[str] | None = None
-    """The client may see the alerts of these namespaces only; None: all alerts."""
+    """The namespaces whose alerts the client may see; None: all namespaces."""
     delivery: Delivery | None = None
-    """The receivers and their queue; None: the hub has none, or the client may not see them."""
+    """The receivers and their queue; None: the hub has no receivers, or the client may not see them."""
     answers: Answers | None = None
-    """Cached answers; None: each request is evaluated."""
+    """The cache of responses; None: each request is evaluated."""
 
     @cached_property
     def queries(self) -> QueryEngine:
-        """The evaluation of queries."""
+        """The query engine: `engine`, or one over the store."""
         return self.engine or Queries(self.store, self.limits)
 
     def seen_by(self, principal: Principal) -> Services:
-        """Return the services as a client may use them: with the series of its namespaces only, and without targets."""
+        """Return services limited to the namespaces of a client, without scrape targets, receivers and routing."""
         if principal.namespaces is None:
             return self
         matchers = namespace_matchers(principal.namespaces)
@@ -118,7 +118,7 @@ class Services:
 
     @cached_property
     def rounds(self) -> Rounds:
-        """The rounds of live values."""
+        """The evaluation of live values."""
         most = self.settings.live.connections if self.settings else CONNECTIONS
         return Rounds(self.store, self.queries, self.threads, self.now, interval=self.interval, connections=most)
 
@@ -130,11 +130,15 @@ class Services:
 
 def _counted(problems: Sequence[str]) -> Sequence[str]:
     """Return how many problems exist, without their texts: these can have labels of any namespace."""
-    return (f"{len(problems)} problems of the hub; a client without restrictions sees them",) if problems else ()
+    return (
+        (f"the hub has {len(problems)} problems; only clients with access to all namespaces see their details",)
+        if problems
+        else ()
+    )
 
 
 def services(connection: HTTPConnection) -> Services:
-    """Return the services of the application as the client of a request or a WebSocket may use them."""
+    """Return the services that the client of a request or a WebSocket may use."""
     found: Services = connection.app.state.services
     principal: Principal | None = getattr(connection.state, "principal", None)
     return found.seen_by(principal) if principal else found

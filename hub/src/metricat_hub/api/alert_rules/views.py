@@ -1,4 +1,4 @@
-"""Alert rules, versions, dry runs and backtests as the structs of responses."""
+"""Conversion of alert rules, versions, dry runs and backtests to the structs of responses."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _MOST_EPISODES = 1_000
 
 
 def rule_view(rule: AlertRule) -> RuleView:
-    """Return a rule."""
+    """Convert an alert rule to the struct of the response."""
     group, changed = rule.group, rule.changed
     return RuleView(
         id=rule.id,
@@ -113,7 +113,7 @@ def _shipped(rule: AlertRule) -> ShippedAlert | None:
 
 
 def versions_view(found: Sequence[RuleVersion]) -> VersionList:
-    """Return the versions of a rule, the newest first."""
+    """Convert the versions of a rule to the struct of the response, the newest first."""
     bodies = [None, *(one.body for one in found)]
     return VersionList(
         [
@@ -124,7 +124,7 @@ def versions_view(found: Sequence[RuleVersion]) -> VersionList:
 
 
 def dry_run_view(rule: AlertRule, found: DryRun) -> DryRunResult:
-    """Return the result of a dry run."""
+    """Convert the result of a dry run to the struct of the response."""
     return DryRunResult(
         rfc3339(found.at),
         [CompiledRule(**_compiled(one)) for one in _alerting(rule)],
@@ -143,7 +143,7 @@ def dry_run_view(rule: AlertRule, found: DryRun) -> DryRunResult:
 
 
 def backtest_view(found: Backtest) -> BacktestResult:
-    """Return the result of a backtest."""
+    """Convert the result of a backtest to the struct of the response."""
     rules = [_backtest_rule(rule, episodes, found.end) for rule, episodes in found.rules]
     return BacktestResult(rfc3339(found.start), rfc3339(found.end), found.step / 1000, rules)
 

@@ -67,7 +67,7 @@ async def active_alert(request: Request) -> Response:
             raise Problem(
                 404,
                 f"no alert with the fingerprint {identifier[:100]!r} is pending or firing; "
-                "GET /api/v1/alerts/active lists the alerts",
+                "list the alerts with: GET /api/v1/alerts/active",
             )
         return found
 
@@ -145,14 +145,14 @@ OPERATIONS = (
     Operation(
         "/api/v1/alerts/active",
         active_alerts,
-        "The alerts that are pending or firing, with silences, acknowledgements and receivers",
+        "List the alerts that are pending or firing, with their silences, acknowledgements and receivers",
         _TAG,
         parameters=(
-            Parameter("state", "Only alerts in this state.", {"type": "string", "enum": list(_STATES)}),
-            Parameter("node", "Only alerts of this node.", many=True),
-            Parameter("alert", "Only alerts with this name."),
-            Parameter("severity", "Only alerts with this severity."),
-            Parameter("receiver", "Only alerts about which this receiver gets notifications."),
+            Parameter("state", "Return only alerts in this state.", {"type": "string", "enum": list(_STATES)}),
+            Parameter("node", "Return only alerts of this node.", many=True),
+            Parameter("alert", "Return only alerts with this name."),
+            Parameter("severity", "Return only alerts with this severity."),
+            Parameter("receiver", "Return only alerts whose notifications go to this receiver."),
             Parameter("limit", "Entries of a page.", {"type": "integer", "minimum": 1, "maximum": 10_000}),
             Parameter("cursor", "Cursor of the page: `next` of the page before."),
         ),
@@ -162,7 +162,7 @@ OPERATIONS = (
     Operation(
         "/api/v1/alerts/active/{fingerprint}",
         active_alert,
-        "One alert that is pending or firing",
+        "Show one alert that is pending or firing",
         _TAG,
         parameters=(_FINGERPRINT,),
         result=AlertEntry,
@@ -171,7 +171,7 @@ OPERATIONS = (
     Operation(
         "/api/v1/alerts/{fingerprint}/acknowledge",
         acknowledge,
-        "Acknowledge a firing alert: it is neither repeated nor escalated until it has resolved",
+        "Acknowledge a firing alert: its notifications are neither repeated nor escalated until it resolves",
         _TAG,
         scope="edit",
         methods=("POST",),

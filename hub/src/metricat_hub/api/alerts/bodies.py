@@ -1,4 +1,4 @@
-"""The structs of requests and responses. Times are RFC 3339 in UTC."""
+"""The structs of requests and responses about active alerts and silences. Times are RFC 3339 in UTC."""
 
 from __future__ import annotations
 
@@ -18,15 +18,17 @@ Matchers = Annotated[
     list[MatcherText], Meta(max_length=50, description="Matchers in Alertmanager's syntax. An alert must match all.")
 ]
 Names = Annotated[list[Annotated[str, Meta(max_length=253)]], Meta(max_length=1_000)]
-Version = Annotated[int, Meta(description="Send it as If-Match with a change, to detect another change.")]
+Version = Annotated[
+    int, Meta(description="Send it as If-Match with a change. The change fails if a newer version exists.")
+]
 
 
 class NewSilence(msgspec.Struct, forbid_unknown_fields=True):
-    """A silence to create, or the new content of one."""
+    """The content of a silence, for a new or an existing one."""
 
     matchers: Matchers
-    starts: Annotated[str | None, Meta(description="Null: now.")] = None
-    ends: Annotated[str | None, Meta(description="Give either this or duration.")] = None
+    starts: Annotated[str | None, Meta(description="Start of the silence; null: now.")] = None
+    ends: Annotated[str | None, Meta(description="End of the silence. Set either `ends` or `duration`.")] = None
     duration: Duration | None = None
     comment: Comment = ""
 
@@ -46,33 +48,38 @@ class SilenceView(msgspec.Struct):
 
 
 class Silences(msgspec.Struct):
-    """The silences, those that end last first."""
+    """Silences. The silence with the latest end is first."""
 
     data: list[SilenceView]
-    next: Annotated[str | None, Meta(description="Cursor of the next page; null: this is the last one.")]
+    next: Annotated[
+        str | None, Meta(description="Send it as `cursor` to get the next page; null: this is the last page.")
+    ]
 
 
 class NewWindow(msgspec.Struct, forbid_unknown_fields=True):
-    """A maintenance window to create, or the new content of one."""
+    """The content of a maintenance window, for a new or an existing one."""
 
     name: Annotated[str, Meta(min_length=1, max_length=200)]
     weekdays: Annotated[list[Day], Meta(max_length=7, description="Days on which the window opens.")]
-    start: Annotated[str, Meta(max_length=5, examples=["22:00"], description="Time of the day in the time zone.")]
+    start: Annotated[
+        str,
+        Meta(max_length=5, examples=["22:00"], description="Time of day at which the window opens, in its time zone."),
+    ]
     duration: Duration
     time_zone: Annotated[str, Meta(max_length=100, examples=["Europe/Berlin"])] = "UTC"
     matchers: Matchers = msgspec.field(default_factory=list)
-    nodes: Annotated[Names, Meta(description="Names of nodes; a short form of a matcher.")] = msgspec.field(
-        default_factory=list
+    nodes: Annotated[Names, Meta(description="Names of nodes: short for a matcher of the label `node`.")] = (
+        msgspec.field(default_factory=list)
     )
-    pools: Annotated[Names, Meta(description="Names of pools; a short form of a matcher.")] = msgspec.field(
-        default_factory=list
+    pools: Annotated[Names, Meta(description="Names of pools: short for a matcher of the label `pool`.")] = (
+        msgspec.field(default_factory=list)
     )
     comment: Comment = ""
     enabled: bool = True
 
 
 class Occurrence(msgspec.Struct):
-    """When a maintenance window is open."""
+    """Start and end of one period in which a maintenance window is open."""
 
     starts: Time
     ends: Time
@@ -92,28 +99,35 @@ class WindowView(msgspec.Struct):
     comment: str
     enabled: bool
     is_open: bool
-    occurrence: Annotated[Occurrence | None, Meta(description="The present or next time; null: never.")]
+    occurrence: Annotated[
+        Occurrence | None,
+        Meta(description="The period in which the window is open, now or next; null: it never opens again."),
+    ]
     created: Time
     version: Version
 
 
 class Windows(msgspec.Struct):
-    """The maintenance windows, by name."""
+    """Maintenance windows, sorted by name."""
 
     data: list[WindowView]
-    next: Annotated[str | None, Meta(description="Cursor of the next page; null: this is the last one.")]
+    next: Annotated[
+        str | None, Meta(description="Send it as `cursor` to get the next page; null: this is the last page.")
+    ]
 
 
 class NewAcknowledgement(msgspec.Struct, forbid_unknown_fields=True):
-    """An acknowledgement. Without an end, it lasts until the alert has resolved."""
+    """An acknowledgement to create. Without an end, it lasts until the alert resolves."""
 
     comment: Comment = ""
     duration: Duration | None = None
-    expires: Annotated[str | None, Meta(description="Give either this or duration, or none of them.")] = None
+    expires: Annotated[
+        str | None, Meta(description="End of the acknowledgement. Set `ends`, `duration` or neither.")
+    ] = None
 
 
 class AcknowledgementView(msgspec.Struct):
-    """An acknowledgement."""
+    """An acknowledgement of an alert."""
 
     author: str
     at: Time
@@ -131,19 +145,25 @@ class AlertEntry(msgspec.Struct):
     node: str | None
     labels: dict[str, str]
     annotations: dict[str, str]
-    value: Annotated[float | None, Meta(description="Null: not a finite number.")]
+    value: Annotated[float | None, Meta(description="Value of the expression; null: it is not a finite number.")]
     active_at: Annotated[Time, Meta(description="When the expression first had a result.")]
     fired_at: Time | None
-    notified_at: Annotated[Time | None, Meta(description="The first notification.")]
-    receivers: Annotated[list[str], Meta(description="Receivers of its notifications, also of escalations.")]
-    silenced_by: Annotated[list[str], Meta(description="IDs of silences and maintenance windows.")]
-    inhibited_by: Annotated[str | None, Meta(description="The fingerprint of the alert that inhibits it.")]
+    notified_at: Annotated[Time | None, Meta(description="When the first notification was sent; null: none yet.")]
+    receivers: Annotated[
+        list[str], Meta(description="Names of the receivers of its notifications, including escalations.")
+    ]
+    silenced_by: Annotated[
+        list[str], Meta(description="IDs of the silences and maintenance windows that silence the alert.")
+    ]
+    inhibited_by: Annotated[str | None, Meta(description="Fingerprint of the alert that inhibits this alert.")]
     acknowledgement: AcknowledgementView | None
     expression: str
 
 
 class AlertEntries(msgspec.Struct):
-    """The alerts that are pending or firing: critical ones first, then the newest first."""
+    """Alerts that are pending or firing, sorted by severity (critical first), then by start (newest first)."""
 
     data: list[AlertEntry]
-    next: Annotated[str | None, Meta(description="Cursor of the next page; null: this is the last one.")]
+    next: Annotated[
+        str | None, Meta(description="Send it as `cursor` to get the next page; null: this is the last page.")
+    ]

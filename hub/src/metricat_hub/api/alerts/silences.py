@@ -72,7 +72,7 @@ async def change_silence(request: Request) -> Response:
 
 
 async def expire_silence(request: Request) -> Response:
-    """End a silence."""
+    """End a silence now."""
     now, version = services(request).now(), expected_version(request, "silence")
     ended = await run_in_threadpool(silences_of(request).expire_silence, request.path_params["id"], now, version)
     _record(request, "silence.expire", ended)
@@ -84,7 +84,7 @@ def _silence(request: Request, given: NewSilence, identifier: str, now: int) -> 
     starts = now if given.starts is None else time_of(given.starts)
     ends = end_of(given.ends, given.duration, starts)
     if ends is None:
-        raise Problem(400, "ends and duration are both missing; give one of them")
+        raise Problem(400, "the fields ends and duration are both missing; set one of them")
     if not identifier:
         starts = max(starts, now)
     return Silence(identifier, matchers_of(given.matchers), starts, ends, author_of(request), given.comment)
@@ -118,10 +118,10 @@ OPERATIONS = (
     Operation(
         "/api/v1/silences",
         list_silences,
-        "The silences",
+        "List the silences",
         _TAG,
         parameters=(
-            Parameter("state", "Only silences in this state.", {"type": "string", "enum": list(_STATES)}),
+            Parameter("state", "Return only silences in this state.", {"type": "string", "enum": list(_STATES)}),
             Parameter("limit", "Entries of a page.", {"type": "integer", "minimum": 1, "maximum": 10_000}),
             Parameter("cursor", "Cursor of the page: `next` of the page before."),
         ),
@@ -131,7 +131,7 @@ OPERATIONS = (
     Operation(
         "/api/v1/silences",
         create_silence,
-        "Create a silence: no notification is sent about matching alerts until its end",
+        "Create a silence: the hub sends no notifications about matching alerts until its end",
         _TAG,
         scope="edit",
         methods=("POST",),
@@ -143,7 +143,7 @@ OPERATIONS = (
     Operation(
         "/api/v1/silences/{id}",
         get_silence,
-        "One silence",
+        "Show one silence",
         _TAG,
         parameters=(_ID,),
         result=SilenceView,
@@ -164,7 +164,7 @@ OPERATIONS = (
     Operation(
         "/api/v1/silences/{id}",
         expire_silence,
-        "End a silence; it remains in the list for 5 days",
+        "End a silence now; it stays in the list for 5 days",
         _TAG,
         scope="edit",
         methods=("DELETE",),

@@ -86,7 +86,7 @@ def _window(request: Request, given: NewWindow, identifier: str) -> MaintenanceW
     except ValueError as error:
         raise Problem(400, str(error)) from None
     if minute == MINUTES_OF_A_DAY:
-        raise Problem(400, "start 24:00 is the end of the day; write 00:00 and the next day")
+        raise Problem(400, "start 24:00 is the end of the day; use 00:00 and the next day")
     return MaintenanceWindow(
         identifier,
         given.name,
@@ -139,7 +139,7 @@ OPERATIONS = (
     Operation(
         "/api/v1/maintenance-windows",
         list_windows,
-        "The maintenance windows",
+        "List the maintenance windows",
         _TAG,
         parameters=(
             Parameter("limit", "Entries of a page.", {"type": "integer", "minimum": 1, "maximum": 10_000}),
@@ -162,7 +162,7 @@ OPERATIONS = (
     Operation(
         "/api/v1/maintenance-windows/{id}",
         get_window,
-        "One maintenance window",
+        "Show one maintenance window",
         _TAG,
         parameters=(_ID,),
         result=WindowView,

@@ -1,4 +1,4 @@
-"""The call ConfigureAlert: the rules that the REST API changes too."""
+"""The call ConfigureAlert, which changes the same alert rules as the REST API."""
 
 from __future__ import annotations
 
@@ -23,27 +23,27 @@ if TYPE_CHECKING:
 
 _STATES = {"firing": messages.ALERT_STATE_FIRING, "pending": messages.ALERT_STATE_PENDING}
 _LONGEST = 1_000
-"""Characters of a comment."""
+"""The most characters of a comment that are stored."""
 
 
 def configured(
     rules: AlertRules | None, request: messages.ConfigureAlertRequest, actor: str, cancellation: Cancellation
 ) -> messages.ConfigureAlertResponse:
-    """Make a change or try it, and return the rule.
+    """Change an alert rule, or evaluate the change in a dry run; return the rule.
 
     Raises:
-        HubError: as the methods of `AlertRules`.
+        HubError: any error of the methods of `AlertRules`.
     """
     if rules is None:
-        raise RuleConflictError("this hub evaluates no rules; change the MonitoringTargets")
+        raise RuleConflictError("this hub evaluates no rules; change the alerts in the MonitoringTargets")
     comment, identifier = request.comment[:_LONGEST], request.id
     if request.WhichOneof("change") is None:
-        raise InvalidParameterError("rule", "neither rule nor delete is given; give one of them")
+        raise InvalidParameterError("rule", "neither rule nor delete is set; set one of them")
     if request.delete:
         if not identifier:
-            raise InvalidParameterError("id", "it is missing; give the rule to delete")
+            raise InvalidParameterError("id", "it is missing; set the identifier of the rule to delete")
         if request.dry_run:
-            raise InvalidParameterError("dry_run", "a deletion cannot be tried; remove it")
+            raise InvalidParameterError("dry_run", "a deletion has no dry run; leave out dry_run or delete")
         rules.remove(identifier, _version(request), actor, comment)
         audit.record("alert_rule.delete", who=actor, target=identifier)
         return messages.ConfigureAlertResponse(id=identifier, version=request.version + 1)
@@ -62,7 +62,7 @@ def configured(
 
 def _version(request: messages.ConfigureAlertRequest) -> int:
     if not request.HasField("version"):
-        raise InvalidParameterError("version", "it is missing; give the version of the rule that you read")
+        raise InvalidParameterError("version", "it is missing; set the version of the rule that you read")
     return request.version
 
 
@@ -108,7 +108,7 @@ def _levels(levels: Mapping[str, messages.AlertLevel]) -> dict[str, dict[str, An
 def _duration(duration: Duration) -> str:
     milliseconds = duration.ToMilliseconds()
     if milliseconds < 0:
-        raise InvalidParameterError("rule", "a duration is negative; give a positive one")
+        raise InvalidParameterError("rule", "a duration is negative; set a positive duration")
     return format_go_duration(milliseconds)
 
 

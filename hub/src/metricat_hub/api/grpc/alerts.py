@@ -63,7 +63,7 @@ class AlertService:
             own = self._own.seen_by(principal)
             history = own.alert_history
             if history is None:
-                raise StoreUnavailableError("this hub has no history of alerts; use a hub that evaluates rules")
+                raise StoreUnavailableError("this hub has no alert history; use a hub that evaluates rules")
             wanted = _wanted(request, own.now(), own.namespaces)
             after, limit = _page(request)
 
@@ -79,7 +79,7 @@ class AlertService:
     async def configure_alert(
         self, request: messages.ConfigureAlertRequest, context: Context
     ) -> messages.ConfigureAlertResponse:
-        """Create, replace, delete or try an alert rule."""
+        """Create, replace or delete an alert rule, or evaluate it in a dry run."""
         async with statuses(context):
             principal, _ = await self._calls.authorize(context, "edit", "api")
             own = self._own.seen_by(principal)
@@ -93,10 +93,10 @@ def _wanted(request: messages.GetAlertHistoryRequest, now: int, namespaces: froz
     end = _milliseconds(request.end) if request.HasField("end") else now
     start = _milliseconds(request.start) if request.HasField("start") else end - RANGE
     if start > end:
-        raise InvalidParameterError("start", "it is after the end; give an earlier time")
+        raise InvalidParameterError("start", "the start is after the end; set an earlier time")
     states: Sequence[str] = [_STATES.get(one, "") for one in request.states]
     if "" in states:
-        raise InvalidParameterError("states", "it has an unknown state; use those of the enumeration")
+        raise InvalidParameterError("states", "the list has an unknown state; use values of AlertState")
     return EpisodeFilter(
         start=start,
         end=end,
@@ -111,12 +111,14 @@ def _wanted(request: messages.GetAlertHistoryRequest, now: int, namespaces: froz
 
 def _page(request: messages.GetAlertHistoryRequest) -> tuple[Position | None, int]:
     if not 0 <= request.page_size <= LARGEST_PAGE:
-        raise InvalidParameterError("page_size", f"it is not a number from 1 to {LARGEST_PAGE}; give for example 100")
+        raise InvalidParameterError(
+            "page_size", f"{request.page_size} is not a number from 1 to {LARGEST_PAGE}; use for example 100"
+        )
     try:
         return position(request.page_token), request.page_size or PAGE
     except ValueError:
         raise InvalidParameterError(
-            "page_token", "it is not a token; use next_page_token of the page before, unchanged"
+            "page_token", "the value is not a token; send next_page_token of the previous response unchanged"
         ) from None
 
 

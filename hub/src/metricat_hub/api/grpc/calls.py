@@ -1,4 +1,4 @@
-"""Middleware of all calls: credentials, certificates, rate limits, errors."""
+"""Checks that all gRPC calls share: credentials, client certificates and rate limits; and statuses of errors."""
 
 from __future__ import annotations
 
@@ -31,18 +31,22 @@ _SANS = "x509_subject_alternative_name"
 
 
 class InternalError(HubError):
-    """A bug of the hub. Its log has the details."""
+    """A bug of the hub. The hub's log has the details."""
 
 
 class Calls:
-    """Authentication and authorization of calls."""
+    """Authenticates and authorizes gRPC calls."""
 
     def __init__(self, own: Services, web_config: Authenticator | None) -> None:
         self.own = own
         self._web_config = web_config
 
     async def authorize(self, context: Context, scope: Scope, group: Group) -> tuple[Principal, Credentials]:
-        """Return the client and its credentials; raise `HubError` if the call is not allowed."""
+        """Return the client and its credentials.
+
+        Raises:
+            HubError: the credentials are invalid, the client lacks the scope, or it is above its rate limit.
+        """
         self._check_web_config(context)
         credentials = credentials_of(context)
         principal = await self.own.access.authorize(credentials, scope)
@@ -60,13 +64,16 @@ class Calls:
         if rules.allowed_names is not None:
             names = {name.decode() for name in context.auth_context().get(_SANS, ())}
             if rules.allowed_names.isdisjoint(names):
-                raise AuthenticationError("the client certificate has none of the names in client_allowed_sans")
+                raise AuthenticationError(
+                    "the client certificate has none of the names in client_allowed_sans; use a certificate with one "
+                    "of these names"
+                )
         if rules.bucket is not None and not rules.bucket.take():
-            raise TooManyRequestsError("too many requests; retry later", 1)
+            raise TooManyRequestsError("too many requests, by rate_limit of the web config file; retry later", 1)
 
 
 def credentials_of(context: Context) -> Credentials:
-    """Return the credentials of a call: the metadata `authorization`, as the header of HTTP."""
+    """Return the credentials of a call, from its metadata `authorization`, which has the format of the HTTP header."""
     metadata = {name: value for name, value in context.invocation_metadata() or () if isinstance(value, str)}
     address = _address(context.peer())
     return Credentials(
@@ -91,11 +98,13 @@ def _is_loopback(address: str) -> bool:
 
 @asynccontextmanager
 async def statuses(context: Context) -> AsyncIterator[None]:
-    """Turn the errors of a call into statuses."""
+    """Convert errors raised inside this context to gRPC statuses."""
     try:
         yield
     except HubError as error:
         await abort(context, error)
     except Exception:  # noqa: BLE001 -- the client gets a status, the log gets the traceback
         _LOG.exception("a gRPC call failed")
-        await abort(context, InternalError("internal error of the hub; its log has the details"))
+        await abort(
+            context, InternalError("internal error of the hub; see its log for the details, and report the error")
+        )

@@ -1,4 +1,4 @@
-"""Errors as gRPC statuses with details (google.rpc.Status): the reason, the wrong field, when to retry."""
+"""Errors as gRPC statuses with details (google.rpc.Status): the reason, the invalid field, and when to retry."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ _CODES: tuple[tuple[type[HubError], grpc.StatusCode], ...] = (
 _DETAILS = "grpc-status-details-bin"
 _DOMAIN = "metricat"
 _MOST_TEXT = 2_000
-"""Length of a message: clients limit the size of all metadata to 8 KiB."""
+"""The most characters of a message. Clients limit the size of all metadata to 8 KiB."""
 
 
 class TooManyRequestsError(TooManyBatchesError):

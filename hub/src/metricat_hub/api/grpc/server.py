@@ -1,4 +1,4 @@
-"""The gRPC server: handlers, reflection, health, TLS of the web config file, limits."""
+"""The gRPC server: handlers, reflection, health, limits, and TLS as the web config file sets it."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 SERVICE = messages.DESCRIPTOR.services_by_name["MetricsService"].full_name
 SERVICES = (SERVICE, alerts.SERVICE)
 _RECEIVED_BYTES = 8 << 20
-"""Size of a request, as that of HTTP."""
+"""The most bytes of a request, the same as for HTTP."""
 _SENT_BYTES = 64 << 20
 _CALLS = 200
-"""Calls at the same time, in addition to live connections. More get RESOURCE_EXHAUSTED."""
+"""The most concurrent calls, in addition to live connections. Further calls get RESOURCE_EXHAUSTED."""
 _STOP_SECONDS = 1
 _LOG = logging.getLogger(__name__)
 
 
 class GrpcServer:
-    """A server on one address."""
+    """The gRPC server on one address."""
 
     def __init__(
         self, own: Services, collector: BatchCollector, listen: Address, web_config: Authenticator | None
@@ -65,16 +65,16 @@ class GrpcServer:
             else:
                 self.port = self._server.add_insecure_port(address)
         except RuntimeError as error:
-            raise ListenError(f"cannot listen on {listen}. Choose another address with --grpc.listen.") from error
+            raise ListenError(f"cannot listen on {listen} for gRPC. Set another address with --grpc.listen.") from error
 
     async def start(self) -> None:
-        """Serve."""
+        """Start to serve, and report the services as healthy."""
         await self._server.start()
         for name in ("", *SERVICES):
             await self._health.set(name, health_pb2.HealthCheckResponse.SERVING)
 
     async def stop(self) -> None:
-        """End the calls, and stop."""
+        """Stop the server. Running calls have `_STOP_SECONDS` to finish."""
         await self._health.enter_graceful_shutdown()
         await self._server.stop(_STOP_SECONDS)
 
@@ -126,7 +126,7 @@ def _credentials(web_config: Authenticator) -> grpc.ServerCredentials:
             "--grpc.listen does not support `cert` or `key` in the web config file; use cert_file and key_file"
         )
     if context.minimum_version.name == "TLSv1_3":
-        raise SettingError("--grpc.listen cannot enforce min_version TLS13 of the web config file; write TLS12")
+        raise SettingError("--grpc.listen cannot enforce min_version TLS13 of the web config file; set it to TLS12")
     stamp: object = None
 
     def changed() -> Any:
@@ -134,7 +134,10 @@ def _credentials(web_config: Authenticator) -> grpc.ServerCredentials:
         try:
             found = _files(web_config)
         except OSError as error:
-            _LOG.error("cannot read %s; the previous certificate stays in force", error.filename)
+            _LOG.error(
+                "cannot read %s; the gRPC server keeps the previous certificate. Check the file and its permissions.",
+                error.filename,
+            )
             return None
         if found == stamp:
             return None

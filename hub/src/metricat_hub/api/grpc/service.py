@@ -1,4 +1,4 @@
-"""The calls of `metricat.v1.MetricsService`: decode, authorize, call the use case that REST calls too, encode."""
+"""The calls of `metricat.v1.MetricsService`: decode, authorize, call the same use case as REST, encode."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ if TYPE_CHECKING:
     from metricat_hub.use_cases.metric_names import Aggregation
 
 _WRITES = 2
-"""Batches that are stored at the same time, as `receiver.WriteLimits`."""
+"""The most batches that are stored at the same time, the same as in `receiver.WriteLimits`."""
 _MOST_BYTES = 32 << 20
-"""Size of a response."""
+"""The most bytes of a response."""
 _AGGREGATIONS: dict[int, Aggregation] = {
     messages.AGGREGATION_UNSPECIFIED: "",
     messages.AGGREGATION_AVG: "avg",
@@ -44,7 +44,7 @@ _AGGREGATIONS: dict[int, Aggregation] = {
 
 
 class MetricsService:
-    """The handlers. Each response is a message or its bytes."""
+    """The handlers of the service. A handler returns a message, or its encoded bytes."""
 
     def __init__(self, calls: Calls, collector: BatchCollector) -> None:
         self._calls = calls
@@ -55,7 +55,7 @@ class MetricsService:
     async def collect_metrics(
         self, request: messages.CollectMetricsRequest, context: Context
     ) -> messages.CollectMetricsResponse:
-        """Store a batch."""
+        """Store a batch of samples."""
         async with statuses(context):
             principal, _ = await self._calls.authorize(context, "write", "writes")
 
@@ -79,7 +79,7 @@ class MetricsService:
             return await to_thread.run_sync(store, limiter=self._writes)
 
     async def stream_metrics(self, request: messages.StreamMetricsRequest, context: Context) -> AsyncIterator[bytes]:
-        """Send the rounds of live values."""
+        """Yield the newest values of the subscribed metrics at each interval."""
         async with statuses(context):
             principal, credentials = await self._calls.authorize(context, "read", "api")
             namespaces = principal.namespaces
@@ -143,7 +143,7 @@ class MetricsService:
         if not request.metric:
             raise InvalidParameterError("metric", "it is missing; write for example cpu_usage_percent")
         if request.aggregation not in _AGGREGATIONS:
-            raise InvalidParameterError("aggregation", f"{request.aggregation} is unknown; use one of the enumeration")
+            raise InvalidParameterError("aggregation", f"{request.aggregation} is unknown; use a value of Aggregation")
         now = self._own.now()
         end = _milliseconds(request.end) if request.HasField("end") else now
         start = _milliseconds(request.start) if request.HasField("start") else end - histories.RANGE
@@ -151,7 +151,7 @@ class MetricsService:
         if request.HasField("step"):
             step = request.step.ToMilliseconds()
             if step < 1:
-                raise InvalidParameterError("step", "it must be above zero; give for example 30 seconds")
+                raise InvalidParameterError("step", "it must be above zero; set for example 30 seconds")
         found = histories.HistoryRequest(
             metric=request.metric,
             now=now,
@@ -167,7 +167,7 @@ class MetricsService:
 
 
 def encode_round(one: Round, wanted: Subscription) -> bytes:
-    """Return the data of a round as the part of a `StreamMetricsResponse` that clients share."""
+    """Encode the values of a round: the part of a `StreamMetricsResponse` that is equal for all clients."""
     response = messages.StreamMetricsResponse()
     for table, rows in one.selected(wanted):
         metric = response.metrics.add(
@@ -214,12 +214,14 @@ def _json_time(time: Timestamp) -> float:
 
 def _page(request: messages.GetMetricHistoryRequest) -> tuple[int, int]:
     if not 0 <= request.page_size <= LARGEST_PAGE:
-        raise InvalidParameterError("page_size", f"it is not a number from 1 to {LARGEST_PAGE}; give for example 100")
+        raise InvalidParameterError(
+            "page_size", f"{request.page_size} is not a number from 1 to {LARGEST_PAGE}; use for example 100"
+        )
     try:
         first = position(request.page_token)
     except ValueError:
         raise InvalidParameterError(
-            "page_token", "it is not a token; use next_page_token of the page before, unchanged"
+            "page_token", "the value is not a token; send next_page_token of the previous response unchanged"
         ) from None
     return first, request.page_size or PAGE
 

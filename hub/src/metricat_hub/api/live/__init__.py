@@ -1,1 +1,1 @@
-"""Live values: one evaluation per round, shared by the clients of WebSocket and gRPC."""
+"""Live values for WebSocket and gRPC clients. A round is one evaluation of all subscribed metrics for all clients."""

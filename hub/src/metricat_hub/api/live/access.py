@@ -1,4 +1,4 @@
-"""Authentication of live connections: keys and sessions as for requests, and two ways for browsers."""
+"""Authentication of live connections: keys and sessions as for requests, and tickets and subprotocols for browsers."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="metricat"'}
 
 
 def check_origin(websocket: WebSocket, allowed: Collection[str]) -> None:
-    """Raise `Problem` 403 if a web page of another origin opens the WebSocket.
+    """Raise `Problem` 403 if a web page of an origin that is not allowed opens the WebSocket.
 
-    Browsers send the origin of the page. Without this check, any page could use the user's session or, on this machine,
-    connect without a key.
+    Browsers send the origin of the page. Without this check, any page could use the user's session. On the hub's own
+    machine, it could even connect without a key.
     """
     origin = websocket.headers.get("origin", "")
     if not origin or origin in allowed:
@@ -42,16 +42,16 @@ def check_origin(websocket: WebSocket, allowed: Collection[str]) -> None:
 
 
 def live_credentials(websocket: WebSocket, tickets: Tickets) -> Credentials:
-    """Return the credentials of the ticket; without one, of the subprotocol `bearer.KEY`; without both, of the headers.
+    """Return the credentials from the ticket, else from the subprotocol `bearer.KEY`, else from the headers.
 
     Raises:
-        Problem: the ticket is not valid (401), or the subprotocols are not (400).
+        Problem: 401 for an invalid ticket, 400 for invalid subprotocols.
     """
     sent = credentials_of(websocket)
     if ticket := websocket.query_params.get("ticket", ""):
         if (found := tickets.redeem(ticket)) is None:
             raise Problem(
-                401, "the ticket is unknown, used or expired; get one with POST /api/v1/live/ticket", _CHALLENGE
+                401, "the ticket is unknown, used or expired; get one with: POST /api/v1/live/ticket", _CHALLENGE
             )
         return found
     offered = websocket.scope["subprotocols"]
@@ -63,7 +63,7 @@ def live_credentials(websocket: WebSocket, tickets: Tickets) -> Credentials:
 
 
 def check_namespaces(principal: Principal, namespaces: frozenset[str] | None) -> None:
-    """Raise `PermissionDeniedError` if the client no longer has the namespaces with which its connection began."""
+    """Raise `PermissionDeniedError` if the client's namespaces have changed since its connection began."""
     if principal.namespaces != namespaces:
         raise PermissionDeniedError(
             f"the namespaces that the client {principal.name} may read have changed since the connection began; "
@@ -72,5 +72,5 @@ def check_namespaces(principal: Principal, namespaces: frozenset[str] | None) ->
 
 
 def chosen_subprotocol(websocket: WebSocket) -> str | None:
-    """Return the subprotocol to accept, which never contains the key."""
+    """Return the subprotocol to accept, never the one that contains the key; None if the client offered none."""
     return SUBPROTOCOL if SUBPROTOCOL in websocket.scope["subprotocols"] else None

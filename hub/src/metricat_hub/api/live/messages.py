@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Subscribe(msgspec.Struct, tag="subscribe", forbid_unknown_fields=True):
-    """Subscribe to metrics; replaces the subscription before."""
+    """Subscribe to metrics. It replaces the client's previous subscription."""
 
     metrics: list[str]
     nodes: list[str] | None = None
@@ -28,21 +28,21 @@ class Unsubscribe(msgspec.Struct, tag="unsubscribe", forbid_unknown_fields=True)
 
 
 class Ping(msgspec.Struct, tag="ping", forbid_unknown_fields=True):
-    """Request a `pong`: browsers cannot send the ping frames of the protocol."""
+    """Request a `pong` message. Browsers cannot send the ping frames of the WebSocket protocol."""
 
 
 Received: TypeAlias = Subscribe | Unsubscribe | Ping
 
 
 class SubscribedMetric(msgspec.Struct):
-    """A metric of the subscription."""
+    """A metric of the subscription, with its unit."""
 
     metric: str
     unit: str
 
 
 class Subscribed(msgspec.Struct, tag="subscribed"):
-    """The subscription is accepted. Rounds follow."""
+    """The hub has accepted the subscription. Messages of type `round` with the values follow."""
 
     metrics: list[SubscribedMetric]
     nodes: list[str] | None
@@ -50,47 +50,47 @@ class Subscribed(msgspec.Struct, tag="subscribed"):
 
 
 class Unsubscribed(msgspec.Struct, tag="unsubscribed"):
-    """No rounds follow."""
+    """The subscription has ended. No messages of type `round` follow."""
 
 
 class Pong(msgspec.Struct, tag="pong"):
-    """The answer to a ping."""
+    """The response to a `ping` message."""
 
     time: str
 
 
 class Error(msgspec.Struct, tag="error"):
-    """A message was not accepted, or the connection ends. The status is that of HTTP."""
+    """The hub rejects a message, or closes the connection. `status` is an HTTP status code."""
 
     status: int
     detail: str
 
 
 def decode(text: str) -> Received:
-    """Return a received message; raise `msgspec.DecodeError`, whose message names the fault."""
+    """Decode a received message; raise `msgspec.DecodeError` if it is not valid."""
     found: Received = _DECODER.decode(text)
     return found
 
 
 def encode(message: msgspec.Struct) -> str:
-    """Return the text of a message."""
+    """Encode a message as JSON text."""
     return msgspec.json.encode(message).decode()
 
 
 def round_text(delivery: Delivery) -> str:
-    """Return the message of a round."""
+    """Return the message of type `round` for one client."""
     replayed = ',"replayed":true' if delivery.replayed else ""
     head = f'{{"type":"round","time":"{rfc3339(delivery.time)}","skipped":{delivery.skipped}{replayed},"data":'
     return f"{head}{delivery.data.decode()}}}"
 
 
 class Value(msgspec.Struct, omit_defaults=True):
-    """The value of one series; null if it is not a number, or infinite."""
+    """The value of one series; null if it is NaN or infinite."""
 
     node: str
     value: float
     labels: dict[str, str] = {}
-    """Without the node, the metric name, and the labels that all values of the metric have."""
+    """Labels of the series except the node, the metric name, and the labels that all values of the metric have."""
 
 
 class MetricValues(msgspec.Struct, omit_defaults=True):
@@ -100,13 +100,13 @@ class MetricValues(msgspec.Struct, omit_defaults=True):
     unit: str
     values: list[Value]
     labels: dict[str, str] = {}
-    """Labels that all values have."""
+    """Labels that all values of the metric have."""
     error: str = ""
-    """Why the metric has no values."""
+    """Why the evaluation of the metric failed; missing: it succeeded."""
 
 
 def encode_round(one: Round, wanted: Subscription) -> bytes:
-    """Return the data of a subscription as JSON. NaN and infinities become null."""
+    """Encode the values of a subscription in a round as JSON. NaN and infinities become null."""
     return msgspec.json.encode([_metric_values(table, rows) for table, rows in one.selected(wanted)])
 
 

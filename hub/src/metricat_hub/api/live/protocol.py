@@ -1,4 +1,4 @@
-"""The WebSocket protocol of the server: wsproto's of uvicorn, without connections that never end.
+"""The WebSocket protocol of the server: uvicorn's wsproto implementation, which also aborts dead connections here.
 
 The server imports this module with the first WebSocket.
 """
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from wsproto import events
 
 _UNSENT_BYTES = 128 << 10
-"""Limit of unsent data in the kernel's buffer.
+"""Limit of unsent bytes in the kernel's buffer.
 
-By default, the buffer has up to 4 MiB: a slow client would get old rounds.
+By default, the buffer has up to 4 MiB: a slow client would get old values.
 """
 _END_SECONDS = 15
-"""Time that a client has for the closing handshake."""
+"""Seconds for the closing handshake before the connection is aborted."""
 
 
 class Protocol(WSProtocol):
-    """One WebSocket. `close` waits until the client has read everything, so this class aborts dead connections."""
+    """One WebSocket. `close` waits until the client has read all data, so this class aborts dead connections."""
 
     def handle_connect(self, event: events.Request) -> None:
-        """Call the application, and give it the transport."""
+        """Pass the transport of the connection to the application, and call it."""
         super().handle_connect(event)
         _limit_kernel_buffer(self.transport)
         extensions = self.scope["extensions"]
@@ -38,12 +38,12 @@ class Protocol(WSProtocol):
         extensions[EXTENSION] = {"transport": Transport(self.writable.wait, self.transport.abort)}
 
     def keepalive_timeout(self) -> None:
-        """End a connection whose client does not answer."""
+        """Abort a connection whose client did not respond to a ping."""
         super().keepalive_timeout()
         self.transport.abort()
 
     def on_task_complete(self, task: asyncio.Task[None]) -> None:
-        """End the connection after the application has ended."""
+        """Close the connection after the application has returned; abort it after a timeout."""
         super().on_task_complete(task)
         self.loop.call_later(_END_SECONDS, self.transport.abort)
 

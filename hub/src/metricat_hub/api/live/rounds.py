@@ -1,4 +1,6 @@
-"""The rounds of live values: evaluated at each interval while a client subscribes, and replayed after a gap.
+"""Rounds of live values. A round is one evaluation of all subscribed metrics, and happens at each interval.
+
+Rounds run only while a client has a subscription. A client that reconnects gets the rounds that it missed.
 
 See docs/design/0035-live-values.md.
 """
@@ -32,37 +34,37 @@ if TYPE_CHECKING:
     Encode = Callable[[Round, Subscription], bytes]
 
 CONNECTIONS = 256
-"""The usual limit of clients."""
+"""The default limit of clients."""
 MOST_METRICS = 500
-"""Distinct metrics of all subscriptions, so that the clients together cannot slow the rounds down."""
+"""The most distinct metrics of all subscriptions, which bounds the time of a round."""
 REPLAYED_ROUNDS = 360
-"""The longest gap that is replayed: an hour with the default interval."""
+"""The most missed rounds that a client gets: an hour with the default interval."""
 _BLOCK = 10
-"""Rounds that one query replays."""
+"""The most missed rounds that one query evaluates."""
 _REPLAY_BYTES = 32 << 20
-"""Memory for encoded replayed rounds, which clients with equal subscriptions share."""
+"""Bytes of memory for encoded missed rounds, which clients with equal subscriptions share."""
 _LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """The data of one round for one client."""
+    """The encoded data of one round for one client."""
 
     time: int
     """Milliseconds since 1970-01-01 UTC."""
     data: bytes
     skipped: int
-    """Rounds since the client's previous one that it does not get."""
+    """Number of rounds that the client missed since the previous delivery."""
     replayed: bool = False
-    """Whether the values come from stored samples, after a gap."""
+    """Whether the round is a missed one, evaluated later from stored samples."""
 
 
 class TooManyClientsError(LimitError):
-    """The hub has as many live clients as its limit allows."""
+    """The hub already has the maximum number of live clients."""
 
 
 class Rounds:
-    """Evaluates rounds for its subscribers. All methods belong to the event loop."""
+    """Evaluates rounds for the subscribed clients. Call all methods in the event loop."""
 
     def __init__(  # noqa: PLR0913 -- what it needs of the services
         self,
@@ -82,7 +84,7 @@ class Rounds:
         self.interval = interval
         self._whole = whole
         self._parts: WeakValueDictionary[frozenset[str], Rounds] = WeakValueDictionary()
-        """The rounds of each set of namespaces that a client has."""
+        """A separate object for each set of namespaces to which a client is limited."""
         self._reader = reader
         self._queries = queries
         self._threads = threads
@@ -101,7 +103,7 @@ class Rounds:
         self.statistics: Statistics = whole.statistics if whole else Statistics()
 
     def seen_by(self, namespaces: frozenset[str] | None) -> Rounds:
-        """Return the rounds with the series of some namespaces; None: of all."""
+        """Return the object whose rounds contain only series of these namespaces; None: of all namespaces."""
         if namespaces is None:
             return self
         if (found := self._parts.get(namespaces)) is None:
@@ -118,7 +120,7 @@ class Rounds:
 
     @property
     def is_running(self) -> bool:
-        """Whether rounds are evaluated now."""
+        """Whether the evaluation loop is running."""
         return self._task is not None and not self._task.done()
 
     def connect(self) -> None:
@@ -128,13 +130,15 @@ class Rounds:
             return
         if self._clients >= self._connections:
             raise TooManyClientsError(
-                f"{self._clients} live clients are connected; close one, or raise --live.max-connections"
+                f"{self._clients} live clients are connected, which is the limit; close a connection, or, if the hub "
+                "has CPU to "
+                "spare, raise --live.max-connections"
             )
         self._clients += 1
         self.statistics.clients = self._clients
 
     def disconnect(self) -> None:
-        """Count a client no longer."""
+        """Stop counting a client."""
         if self._whole:
             self._whole.disconnect()
             return
@@ -142,7 +146,7 @@ class Rounds:
         self.statistics.clients = self._clients
 
     async def check(self, wanted: Subscription, since: int | None) -> None:
-        """Raise an error for a subscription that cannot be served.
+        """Check a subscription; raise an error if the hub cannot serve it.
 
         Raises:
             UnknownMetricError: no series has one of the names.
@@ -152,19 +156,21 @@ class Rounds:
         """
         now = self._now()
         if since is not None and since > now + self.interval:
-            raise InvalidParameterError("since", "it is in the future; give the time of the last round that you have")
+            raise InvalidParameterError(
+                "since", "it is in the future; send the time of the last round that you received"
+            )
         whole = self._whole or self
         others = sum(len(one.metrics()) for one in (whole, *whole._parts.values()) if one is not self)  # noqa: SLF001 -- the same class
         count = others + len(self.metrics() | set(wanted.metrics))
         if count > MOST_METRICS:
             raise LimitError(
-                f"the clients together subscribe to {count} metrics, above the limit of {MOST_METRICS}; "
-                "subscribe to fewer"
+                f"all clients together would subscribe to {count} metrics, but the limit is {MOST_METRICS}; "
+                "subscribe to fewer metrics"
             )
         await self._threads.run_detached(lambda _: check_known(self._reader, wanted.metrics, now))
 
     def metrics(self) -> set[str]:
-        """Return the metrics of all subscriptions."""
+        """Return the names of the metrics of all subscriptions."""
         return {name for one in self._subscriptions for name in one.metrics}
 
     async def deliveries(
@@ -172,14 +178,14 @@ class Rounds:
     ) -> AsyncGenerator[Delivery]:
         """Yield the data of each round until the caller closes the iterator.
 
-        Without `since`, the first one is the newest round. With it, the missed rounds after this time are first. A
-        caller that is late gets the newest round next, with the number of the rounds that it skipped.
+        Without `since`, the first delivery is the newest round. With `since`, the missed rounds after this time are
+        first. A caller that is too slow skips rounds: it gets the newest round next, with the number of skipped ones.
 
         Args:
-            wanted: the subscription.
+            wanted: the metrics and nodes of the subscription.
             since: the time of the last round that the client has, in milliseconds.
-            form: the name of the format, under which encoded data is shared.
-            encode: returns the data of a round in the format.
+            form: the name of the format. Clients with the same format share encoded data.
+            encode: encodes the values of a round in this format.
         """
         self._subscriptions[wanted] += 1
         try:
@@ -239,7 +245,7 @@ class Rounds:
             try:
                 await self._fill(one, *self._subscriptions)
             except Exception:  # noqa: BLE001 -- the next round may succeed
-                _LOG.exception("the round of live values failed")
+                _LOG.exception("the evaluation of live values failed; the next one runs at the next interval")
                 continue
             self.statistics.rounds += 1
             self.statistics.seconds += time.perf_counter() - started

@@ -1,4 +1,4 @@
-"""The counters of the live values, as metrics of the hub."""
+"""The counters of live values, as metrics of the hub."""
 
 from __future__ import annotations
 
@@ -13,15 +13,27 @@ if TYPE_CHECKING:
 
 
 def samples(statistics: Statistics) -> Sequence[Sample]:
-    """Return the metrics."""
+    """Return the counters as samples of the hub's own metrics."""
     counters = (
-        ("rounds", "Rounds that were evaluated.", statistics.rounds),
-        ("rounds_seconds", "Time that the evaluation of the rounds took.", statistics.seconds),
-        ("delivered_rounds", "Rounds that were sent, one count for each client.", statistics.delivered),
-        ("skipped_rounds", "Rounds that slow clients did not get, one count for each client.", statistics.skipped),
-        ("replayed_rounds", "Rounds from stored samples, for clients after a gap.", statistics.replayed),
+        ("rounds", "Evaluations of live values (rounds).", statistics.rounds),
+        ("rounds_seconds", "Time of the evaluations of live values, in seconds.", statistics.seconds),
+        ("delivered_rounds", "Rounds of live values that were sent, counted for each client.", statistics.delivered),
+        (
+            "skipped_rounds",
+            "Rounds of live values that slow clients skipped, counted for each client.",
+            statistics.skipped,
+        ),
+        (
+            "replayed_rounds",
+            "Missed rounds of live values that were evaluated later from stored samples, for reconnected clients.",
+            statistics.replayed,
+        ),
     )
     return [
-        Sample("metricat_hub_live_connections", "Clients by WebSocket and gRPC.", statistics.clients),
+        Sample(
+            "metricat_hub_live_connections",
+            "Connected clients of live values, by WebSocket and gRPC.",
+            statistics.clients,
+        ),
         *(Sample(f"metricat_hub_live_{name}", text, value, is_counter=True) for name, text, value in counters),
     ]

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass
 class Statistics:
-    """Counts since the start."""
+    """Counts since the start of the hub."""
 
     clients: int = 0
     rounds: int = 0
     seconds: float = 0.0
-    """Time that the evaluation of the rounds took."""
+    """Total time of all evaluations, in seconds."""
     delivered: int = 0
     skipped: int = 0
     replayed: int = 0

@@ -1,4 +1,4 @@
-"""Tickets: a web page exchanges its credentials for a short text, because browsers send no header with a WebSocket."""
+"""Tickets: a web page exchanges its credentials for a one-time text, as browsers send no headers with a WebSocket."""
 
 from __future__ import annotations
 
@@ -28,17 +28,19 @@ class Ticket:
 
 
 class Tickets:
-    """The unused tickets, in memory."""
+    """Unused tickets, in memory."""
 
     def __init__(self, now: Callable[[], int]) -> None:
         self._now = now
         self._tickets: dict[str, Ticket] = {}
 
     def issue(self, credentials: Credentials, client: str) -> tuple[str, int]:
-        """Return a new ticket and when it expires. A client has some tickets only: a further one removes its oldest.
+        """Return a new ticket, and when it expires in milliseconds since 1970.
+
+        A client has a limited number of tickets. A further ticket removes the client's oldest.
 
         Raises:
-            StoreUnavailableError: all clients together have too many.
+            StoreUnavailableError: all clients together have too many tickets.
         """
         now = self._now()
         self._tickets = {text: one for text, one in self._tickets.items() if one.expires > now}
@@ -46,12 +48,14 @@ class Tickets:
         for text in own[: max(0, len(own) - _MOST_OF_CLIENT + 1)]:
             del self._tickets[text]
         if len(self._tickets) >= _MOST:
-            raise StoreUnavailableError("too many unused tickets; retry later")
+            raise StoreUnavailableError(
+                f"the hub has {_MOST} unused tickets for live connections, which is the limit; retry later"
+            )
         text = secrets.token_urlsafe(32)
         self._tickets[text] = Ticket(credentials, client, now + LIFETIME)
         return text, now + LIFETIME
 
     def redeem(self, text: str) -> Credentials | None:
-        """Return the credentials of a ticket, which is then used up; None if it is unknown, used or expired."""
+        """Use up a ticket; return its credentials, or None if it is unknown, used or expired."""
         found = self._tickets.pop(text, None)
         return found.credentials if found and found.expires > self._now() else None

@@ -1,4 +1,4 @@
-"""Access of the WebSocket endpoint to its connection, which ASGI does not offer."""
+"""Access to the connection of a WebSocket, which ASGI does not provide."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from starlette.websockets import WebSocket
 
 EXTENSION = "metricat.transport"
-"""The key in the extensions of the ASGI scope."""
+"""The key of the transport in the extensions of the ASGI scope."""
 MAX_BYTES = 64 << 10
-"""Limit of a received message."""
+"""The most bytes of a received message."""
 PING_SECONDS, PONG_SECONDS = 20.0, 40.0
-"""Time between two pings, and the time to answer one. A slow client must first read the data that was sent before."""
+"""Seconds between two pings, and seconds to respond to one. A slow client must first read the data sent before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,9 +23,9 @@ class Transport:
     """The connection of one WebSocket."""
 
     drained: Callable[[], Awaitable[Any]]
-    """Returns when the client has read enough that more may be sent."""
+    """Waits until the client has read enough for the next message."""
     abort: Callable[[], None]
-    """Ends the connection immediately."""
+    """Closes the connection immediately, without a closing handshake."""
 
 
 def transport(websocket: WebSocket) -> Transport:
@@ -35,7 +35,7 @@ def transport(websocket: WebSocket) -> Transport:
 
 
 def protocol(**arguments: Any) -> Any:
-    """Return a protocol for the server. Import it with the first WebSocket only: it takes 2 MiB."""
+    """Return a WebSocket protocol for the server. It imports 2 MiB of code, so only at the first WebSocket."""
     from metricat_hub.api.live.protocol import Protocol  # noqa: PLC0415 -- as above
 
     return Protocol(**arguments)

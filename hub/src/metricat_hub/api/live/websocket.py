@@ -1,4 +1,4 @@
-"""The WebSocket at `/api/v1/live`: subscriptions, rounds, and the end of the connection."""
+"""The WebSocket at `/api/v1/live`: subscriptions, live values, and the end of the connection."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ if TYPE_CHECKING:
 
 PATH = "/api/v1/live"
 KEY_INVALID, FORBIDDEN, IDLE, TOO_MANY_MESSAGES = 4401, 4403, 4408, 4429
-"""Status codes of closed connections: 4000 and the status code of HTTP."""
+"""Close codes of the WebSocket: 4000 plus an HTTP status code."""
 _NOT_TEXT = 1003
 _IDLE_SECONDS = 60
-"""How long a client may be connected without a subscription."""
+"""Seconds for which a client may be connected without a subscription."""
 _MESSAGES_PER_MINUTE = 60
 _CHECK_SECONDS = 10
 _CLOSE_SECONDS = 5
@@ -59,7 +59,7 @@ class _End(Exception):  # noqa: N818 -- not an error of the hub
 
 
 async def live(websocket: WebSocket) -> None:
-    """Serve one client."""
+    """Serve one WebSocket client."""
     own = services(websocket)
     try:
         check_origin(websocket, own.settings.live.origins if own.settings else ())
@@ -115,7 +115,7 @@ class _Session:
         self._received = 0
 
     async def run(self) -> None:
-        """Serve until one side ends the connection."""
+        """Serve the client until the client or the hub closes the connection."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._watch())
@@ -136,7 +136,12 @@ class _Session:
             if self._sender and not self._sender.done():
                 self._subscribed_until = now
             elif now - self._subscribed_until > _IDLE_SECONDS:
-                raise _End(IDLE, f"no subscription for {_IDLE_SECONDS} seconds; send a message of type subscribe")
+                raise _End(
+                    IDLE,
+                    f"the connection had no subscription for {_IDLE_SECONDS} seconds; connect again, and send a "
+                    "message of type "
+                    "subscribe",
+                )
 
     async def _check(self) -> None:
         try:
@@ -157,7 +162,9 @@ class _Session:
             try:
                 await self._handle(messages.decode(text), tasks)
             except (msgspec.DecodeError, RecursionError) as error:
-                await self._send_error(Problem(400, f"the message is not valid: {error}; docs/hub/live.md lists all"))
+                await self._send_error(
+                    Problem(400, f"the message is not valid: {error}; see docs/hub/live.md for the messages")
+                )
             except HubError as error:
                 await self._send_error(problem_of(error))
 
@@ -242,7 +249,7 @@ class LiveTicket(msgspec.Struct):
 
 
 async def live_ticket(request: Request) -> Response:
-    """Return a ticket."""
+    """Return a ticket for a live connection."""
     own: Services = request.app.state.services  # the tickets of all clients, also of those with some namespaces
     principal = request.state.principal
     ticket, expires = own.tickets.issue(credentials_of(request), principal.identity)
@@ -258,7 +265,7 @@ OPERATIONS = (
     Operation(
         f"{PATH}/ticket",
         live_ticket,
-        "Ticket for a live connection of a web page",
+        "Create a ticket for a live connection of a web page",
         "Metrics",
         methods=("POST",),
         result=LiveTicket,

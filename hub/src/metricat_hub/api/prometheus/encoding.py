@@ -1,6 +1,6 @@
-"""Responses in Prometheus' JSON, as bytes. Values are strings, as Go formats them; times are seconds.
+"""Encodes responses in Prometheus' JSON. Values are strings as Go formats them; times are seconds.
 
-Joining bytes is faster than encoding objects: a result of a million samples has a million small lists.
+The functions join texts instead of encoding objects, because a result of a million samples has a million small lists.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _EXPONENT = re.compile(r"(-?)([0-9]+)(?:\.([0-9]+))?e([+-]?[0-9]+)")
 
 
 def format_value(value: float) -> str:
-    """Return a value as Prometheus writes it: the shortest decimal, with an exponent below 1e-6 and from 1e21."""
+    """Format a value as Prometheus does: the shortest decimal, with an exponent below 1e-6 and from 1e21."""
     text = repr(value)
     if text.endswith(".0"):
         return text[:-2]
@@ -45,7 +45,7 @@ def format_value(value: float) -> str:
 
 
 def format_values(values: Values) -> list[str]:
-    """Return all values as Prometheus writes them."""
+    """Format values as Prometheus does."""
     if not len(values):
         return []
     numbers = values.tolist()
@@ -59,24 +59,24 @@ def format_values(values: Values) -> list[str]:
 
 
 def format_time(milliseconds: int) -> str:
-    """Return a time in seconds as Prometheus writes it: three decimals, or none."""
+    """Format a time in seconds as Prometheus does: with three decimals, or without decimals for a whole second."""
     sign = "-" if milliseconds < 0 else ""
     seconds, rest = divmod(abs(milliseconds), 1000)
     return f"{sign}{seconds}.{rest:03d}" if rest else f"{sign}{seconds}"
 
 
 def time_prefixes(times: Times) -> list[str]:
-    """Return the JSON of each sample up to its value. Series of one result share it."""
+    """Return the JSON of each sample up to its value, which all series of a result share."""
     return [f'[{format_time(at)},"' for at in times.tolist()]
 
 
 def labels_json(labels: Labels) -> str:
-    """Return the JSON object of labels."""
+    """Encode labels as a JSON object."""
     return msgspec.json.encode(dict(labels)).decode()
 
 
 def vector_json(series: Sequence[Labels], at: int, values: Values) -> str:
-    """Return the JSON of an instant vector."""
+    """Encode an instant vector: the labels and the value of each series, and one time for all."""
     prefix = f'"value":[{format_time(at)},"'
     parts = (
         f'{{"metric":{labels_json(labels)},{prefix}{text}"]}}'
@@ -86,14 +86,14 @@ def vector_json(series: Sequence[Labels], at: int, values: Values) -> str:
 
 
 def samples_json(prefixes: Sequence[str], values: Values) -> str:
-    """Return the JSON of the samples of one series."""
+    """Encode the samples of one series; `prefixes` are from `time_prefixes`, one for each value."""
     if not prefixes:
         return "[]"
     return "[" + '"],'.join(map(add, prefixes, format_values(values))) + '"]]'
 
 
 def matrix_json(rows: Iterable[tuple[Labels, Sequence[str], Values]]) -> str:
-    """Return the JSON of a matrix: the labels, the prefixes of times and the values of each series."""
+    """Encode a matrix. Each row has the labels, the prefixes from `time_prefixes` and the values of a series."""
     parts = (
         f'{{"metric":{labels_json(labels)},"values":{samples_json(prefixes, values)}}}'
         for labels, prefixes, values in rows
@@ -102,7 +102,7 @@ def matrix_json(rows: Iterable[tuple[Labels, Sequence[str], Values]]) -> str:
 
 
 def scalar_json(at: int, value: float) -> str:
-    """Return the JSON of a scalar. Prometheus writes scalars without an exponent, unlike all other values."""
+    """Encode a scalar. Prometheus writes scalars without an exponent, unlike all other values."""
     text = format_value(value)
     if "e" in text:
         from decimal import Decimal  # noqa: PLC0415 -- rare
@@ -112,7 +112,7 @@ def scalar_json(at: int, value: float) -> str:
 
 
 def string_json(at: int, text: str) -> str:
-    """Return the JSON of a string."""
+    """Encode a string result."""
     return f"[{_shortest_time(at)},{msgspec.json.encode(text).decode()}]"
 
 
@@ -123,7 +123,7 @@ def _shortest_time(milliseconds: int) -> str:
 
 
 def success(data: str, warnings: Sequence[str] = (), infos: Sequence[str] = ()) -> bytes:
-    """Return a response; `data` is JSON."""
+    """Return the body of a successful response; `data` is JSON."""
     tail = "".join(
         f',"{name}":{msgspec.json.encode(texts).decode()}'
         for name, texts in (("warnings", list(warnings)), ("infos", list(infos)))
@@ -133,5 +133,5 @@ def success(data: str, warnings: Sequence[str] = (), infos: Sequence[str] = ()) 
 
 
 def failure(kind: str, message: str) -> bytes:
-    """Return an error response."""
+    """Return the body of an error response; `kind` is Prometheus' error type, such as `bad_data`."""
     return msgspec.json.encode({"status": "error", "errorType": kind, "error": message})

@@ -1,4 +1,4 @@
-"""Error responses of the Prometheus HTTP API: the types and status codes of Prometheus."""
+"""Error responses of the Prometheus HTTP API, with Prometheus' error types and status codes."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _KINDS: tuple[tuple[type[Exception], str, int], ...] = (
     (StoreUnavailableError, "unavailable", 503),
     (HubError, "execution", 422),
 )
-"""Error type and status by exception class. The first class that matches an error is used."""
+"""Error type and status code by exception class. The first class that matches an error applies."""
 
 
 def with_prometheus_errors(endpoint: Endpoint) -> Endpoint:
-    """Return the endpoint with errors in Prometheus' JSON instead of problem details."""
+    """Decorate an endpoint so that its errors are in Prometheus' JSON format instead of problem details."""
 
     @functools.wraps(endpoint)
     async def wrapped(request: Request) -> Response:

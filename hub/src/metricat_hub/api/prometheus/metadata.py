@@ -36,11 +36,11 @@ _NUMBER = {"type": "integer", "minimum": 0}
 _MATCH = Parameter("match[]", 'Series selector, for example up{job="nodes"}.', many=True)
 _START = Parameter("start", "Start: seconds since 1970 or RFC 3339. Default: no bound.")
 _END = Parameter("end", "End: seconds since 1970 or RFC 3339. Default: no bound.")
-_LIMIT = Parameter("limit", "Most entries to return; 0: no limit.", _NUMBER)
+_LIMIT = Parameter("limit", "Largest number of entries to return; 0: no limit.", _NUMBER)
 
 
 def json_response(data: Any, warnings: Sequence[str] = ()) -> Response:
-    """Return data in the format of a successful response."""
+    """Return a successful response in Prometheus' format."""
     return Response(success(msgspec.json.encode(data).decode(), warnings), media_type="application/json")
 
 
@@ -70,7 +70,7 @@ async def _listed(request: Request, read: Callable[[Parameters, list[list[Matche
 
 @with_prometheus_errors
 async def series(request: Request) -> Response:
-    """Return the series that match any selector."""
+    """Return the series that match at least one selector."""
     store = services(request).store
 
     def read(parameters: Parameters, selectors: list[list[Matcher]], start: int, end: int) -> list[Any]:
@@ -83,14 +83,14 @@ async def series(request: Request) -> Response:
 
 @with_prometheus_errors
 async def labels(request: Request) -> Response:
-    """Return the names of labels."""
+    """Return the label names of the series that match at least one selector."""
     store = services(request).store
     return await _listed(request, lambda _, selectors, start, end: list(store.label_names(selectors, start, end)))
 
 
 @with_prometheus_errors
 async def label_values(request: Request) -> Response:
-    """Return the values of a label."""
+    """Return the values of a label in the series that match at least one selector."""
     store, name = services(request).store, _unescaped(request.path_params["name"])
     if not name:
         raise ParameterError(f'invalid label name: "{name}"')
@@ -175,7 +175,7 @@ def _target(one: Any) -> dict[str, Any]:
 
 @with_prometheus_errors
 async def build_information(request: Request) -> Response:  # noqa: ARG001 -- an endpoint
-    """Return the version of Prometheus whose features Grafana uses."""
+    """Return the version of a Prometheus with the same features. Grafana reads it to select features."""
     return json_response(
         {
             "version": "3.15.0",
@@ -190,7 +190,7 @@ async def build_information(request: Request) -> Response:  # noqa: ARG001 -- an
 
 @with_prometheus_errors
 async def runtime_information(request: Request) -> Response:
-    """Return facts about the process."""
+    """Return runtime information about the process of the hub."""
     own = services(request)
     return json_response(
         {
@@ -213,7 +213,7 @@ async def runtime_information(request: Request) -> Response:
 
 @with_prometheus_errors
 async def flags(request: Request) -> Response:
-    """Return all settings as text. Settings that may contain a secret are empty."""
+    """Return all settings as text. Settings that can contain a secret are empty."""
     own = services(request).settings
     return json_response(dict(own.texts) if own else {})
 
@@ -230,7 +230,7 @@ async def configuration(request: Request) -> Response:
 
 @with_prometheus_errors
 async def store_status(request: Request) -> Response:
-    """Return the sizes of the index: its series by metric name, by label and by label pair."""
+    """Return the numbers of series of the last hour by metric name, by label and by label pair."""
     parameters = await Parameters.of(request)
     limit = _whole(parameters, "limit") if parameters.get("limit") else 10
     if limit < 1:
@@ -315,24 +315,26 @@ OPERATIONS = (
         metadata,
         "List metrics with type, help text and unit",
         Parameter("metric", "Name of a metric."),
-        Parameter("limit", "Most metrics to return.", {"type": "integer"}),
-        Parameter("limit_per_metric", "Most entries of a metric.", {"type": "integer"}),
+        Parameter("limit", "Largest number of metrics to return.", {"type": "integer"}),
+        Parameter("limit_per_metric", "Largest number of entries for each metric.", {"type": "integer"}),
     ),
     _operation(
         "targets",
         targets,
         "List targets of the scraper",
-        Parameter("state", "Which targets.", {"enum": ["active", "dropped", "any"]}),
-        Parameter("scrapePool", "Name of a job."),
+        Parameter(
+            "state", "State of the targets to return: active, dropped or any.", {"enum": ["active", "dropped", "any"]}
+        ),
+        Parameter("scrapePool", "Return only targets of the job with this name."),
     ),
     _operation("status/buildinfo", build_information, "Version"),
-    _operation("status/runtimeinfo", runtime_information, "Facts about the process"),
+    _operation("status/runtimeinfo", runtime_information, "Show runtime information about the process of the hub"),
     _operation("status/flags", flags, "Settings"),
-    _operation("status/config", configuration, "Settings as YAML"),
+    _operation("status/config", configuration, "Show the settings as YAML"),
     _operation(
         "status/tsdb",
         store_status,
-        "Series of the last hour by metric and label",
-        Parameter("limit", "Entries of each list.", {"type": "integer", "minimum": 1, "maximum": 10_000}),
+        "Count the series of the last hour by metric name and label",
+        Parameter("limit", "Number of entries of each list.", {"type": "integer", "minimum": 1, "maximum": 10_000}),
     ),
 )

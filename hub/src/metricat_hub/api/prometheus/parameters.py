@@ -1,4 +1,4 @@
-"""Parameters of the Prometheus HTTP API, with Prometheus' rules and messages."""
+"""Parameters of the Prometheus HTTP API, with Prometheus' syntax and error messages."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
 MAX_BODY = 10 << 20
-"""Bytes of a form; the limit of Go's HTTP server."""
+"""The most bytes of a form, the same as in Go's HTTP server."""
 MIN_TIME, MAX_TIME = -(2**53), 2**53
-"""The range of a request without `start` and `end`, in milliseconds."""
+"""Start and end of a request without `start` and `end`, in milliseconds since 1970."""
 _MOST_SECONDS = 2**63 / 1e9
 _FLOAT = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?", re.ASCII)
 _RFC3339 = re.compile(
@@ -26,25 +26,25 @@ _RFC3339 = re.compile(
 )
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _BOUNDS = {"-292273086-05-16T16:47:06Z": MIN_TIME, "292277025-08-18T07:12:54.999999999Z": MAX_TIME}
-"""The times that Prometheus' clients send for "without bound"."""
+"""The times that clients of Prometheus send to mean "no start" and "no end", with their milliseconds."""
 
 
 class ParameterError(ValueError):
-    """A parameter is invalid. The message is the whole error of the response."""
+    """A parameter is invalid. The response contains the message unchanged."""
 
 
 class Parameters:
-    """The parameters of a request: those of a form in the body take precedence over those of the URL."""
+    """The parameters of a request. Parameters in a form body take precedence over those in the URL."""
 
     def __init__(self, pairs: list[tuple[str, str]]) -> None:
         self._pairs = pairs
 
     @classmethod
     async def of(cls, request: Request) -> Parameters:
-        """Read the parameters of a request, and its whole body.
+        """Read the parameters of a request, from the URL and a form in the body.
 
         Raises:
-            ParameterError: the body is too large, or not a form.
+            ParameterError: the form is too large or invalid.
         """
         body = bytearray()
         async for part in request.stream():
@@ -62,7 +62,7 @@ class Parameters:
 
     @property
     def pairs(self) -> Sequence[tuple[str, str]]:
-        """All names and values."""
+        """All pairs of name and value, those of the form first."""
         return self._pairs
 
     def all(self, name: str) -> list[str]:
@@ -74,7 +74,7 @@ class Parameters:
         return next((value for key, value in self._pairs if key == name), "")
 
     def time(self, name: str, default: int | None = None) -> int:
-        """Return a time in milliseconds; without a default, the parameter is required."""
+        """Return a time in milliseconds since 1970. The parameter is required if `default` is None."""
         text = self.get(name)
         if not text and default is not None:
             return default
@@ -104,7 +104,7 @@ class Parameters:
 
 
 def parse_time(text: str) -> int:
-    """Return the milliseconds of a time: seconds since 1970 with decimals, or RFC 3339; raise ValueError otherwise."""
+    """Parse seconds since 1970 with decimals, or RFC 3339; return milliseconds since 1970. Raise ValueError."""
     if _FLOAT.fullmatch(text):
         fraction, whole = math.modf(float(text))
         if abs(whole) <= MAX_TIME // 1000:
@@ -122,7 +122,7 @@ def parse_time(text: str) -> int:
 
 
 def parse_seconds(text: str) -> float:
-    """Return the seconds of a duration: a number, or ``1m30s``; raise ValueError otherwise."""
+    """Parse a number of seconds, or a duration such as `1m30s`; return seconds. Raise ValueError."""
     if _FLOAT.fullmatch(text):
         seconds = float(text)
         if not -_MOST_SECONDS <= seconds <= _MOST_SECONDS:

@@ -103,7 +103,7 @@ async def _answered(
 
 @with_prometheus_errors
 async def format_query(request: Request) -> Response:
-    """Return a query, formatted in lines."""
+    """Return a query with standard line breaks and indentation."""
     return await _syntax(request, formatted)
 
 
@@ -202,10 +202,12 @@ def _stats(result: Result) -> str:
 
 
 _QUERY = Parameter("query", "PromQL, for example rate(node_cpu_seconds_total[5m]).", required=True)
-_TIMEOUT = Parameter("timeout", "Longest time of the evaluation.", DURATION)
-_LIMIT = Parameter("limit", "Most series to return; 0: no limit.", {"type": "integer", "minimum": 0})
-_LOOKBACK = Parameter("lookback_delta", "How old the newest sample of a series may be. Default: 5m.", DURATION)
-_STATS_OF_QUERY = Parameter("stats", "Return statistics.", {"enum": ["true", "all"]})
+_TIMEOUT = Parameter("timeout", "Time limit of the evaluation: seconds or a duration.", DURATION)
+_LIMIT = Parameter("limit", "Largest number of series to return; 0: no limit.", {"type": "integer", "minimum": 0})
+_LOOKBACK = Parameter(
+    "lookback_delta", "Lookback: maximum age of the newest sample of a series. Default: 5m.", DURATION
+)
+_STATS_OF_QUERY = Parameter("stats", "Return statistics of the evaluation.", {"enum": ["true", "all"]})
 _COMMON = (_TIMEOUT, _LIMIT, _LOOKBACK, _STATS_OF_QUERY)
 
 
@@ -224,7 +226,12 @@ def _operation(path: str, endpoint: Any, summary: str, *parameters: Parameter) -
 
 OPERATIONS = (
     _operation(
-        "query", query, "Evaluate a query at one time", _QUERY, Parameter("time", "Time. Default: now.", TIME), *_COMMON
+        "query",
+        query,
+        "Evaluate a query at one time",
+        _QUERY,
+        Parameter("time", "Time of the evaluation: seconds since 1970 or RFC 3339. Default: now.", TIME),
+        *_COMMON,
     ),
     _operation(
         "query_range",

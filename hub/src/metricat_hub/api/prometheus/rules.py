@@ -38,7 +38,7 @@ async def alerts(request: Request) -> Response:
 
 @with_prometheus_errors
 async def rules(request: Request) -> Response:
-    """Return the groups with their rules, and the alerts of each rule."""
+    """Return the rule groups with their rules, and the alerts of each rule."""
     parameters = await Parameters.of(request)
     kind = parameters.get("type")
     if kind not in {"", "alert", "record"}:
@@ -134,15 +134,15 @@ OPERATIONS = (
     Operation(
         "/api/v1/rules",
         rules,
-        "Return the rules with their alerts.",
+        "List the rules with their alerts",
         "Prometheus",
         parameters=(
             Parameter("type", "Return only rules of this type.", {"type": "string", "enum": ["alert", "record"]}),
             Parameter("rule_name[]", "Return only rules with this name.", many=True),
             Parameter("rule_group[]", "Return only groups with this name.", many=True),
             Parameter("file[]", "Return only groups of this file.", many=True),
-            Parameter("exclude_alerts", "Return no alerts. One of `true`, `false`."),
+            Parameter("exclude_alerts", "Whether to leave out the alerts of the rules: `true` or `false`."),
         ),
     ),
-    Operation("/api/v1/alerts", alerts, "Return the alerts that are pending or firing.", "Prometheus"),
+    Operation("/api/v1/alerts", alerts, "List the alerts that are pending or firing", "Prometheus"),
 )

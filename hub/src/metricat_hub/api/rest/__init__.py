@@ -1,1 +1,1 @@
-"""The REST API: measures by their plain names, nodes, collectors and the state of the hub."""
+"""The REST API: measures (series with common names such as `cpu_usage_percent`), nodes, collectors, hub state."""

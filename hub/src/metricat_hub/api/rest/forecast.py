@@ -35,14 +35,20 @@ class ForecastOfSeries(msgspec.Struct):
     node: str
     hostname: str
     labels: dict[str, str]
-    value: Annotated[Number, Meta(description="Now; of the method daily: the average of the last hour.")]
+    value: Annotated[Number, Meta(description="Current value; with the method daily: the average of the last hour.")]
     points: Annotated[
         list[tuple[str, Number, Number, Number]],
-        Meta(description="Time, value, lower and upper end of the interval; one point an hour."),
+        Meta(description="One point for each hour: time, value, and lower and upper end of the prediction interval."),
     ]
     growth_per_hour_6h: Number
     growth_per_hour_1d: Number
-    full_in_hours_6h: Annotated[Number, Meta(description="As the alert NodeFilesystemFillsUp computes it.")]
+    full_in_hours_6h: Annotated[
+        Number,
+        Meta(
+            description="Hours until the filesystem is full, as in the alert NodeFilesystemFillsUp; null: not a "
+            "filling filesystem."
+        ),
+    ]
     full_in_hours_1d: Number
 
 
@@ -58,31 +64,40 @@ class ForecastResult(msgspec.Struct):
 
 
 class UnusualSeries(msgspec.Struct):
-    """A series whose last hour is unusual."""
+    """A series whose last hour differs from the same hour of earlier days more than usual."""
 
     metric: str
     unit: str
     node: str
     hostname: str
     labels: dict[str, str]
-    value: Annotated[Number, Meta(description="The average of the last hour.")]
-    usual: Annotated[Number, Meta(description="The median of the same hour on the days before.")]
-    spread: Annotated[Number, Meta(description="The usual distance from the median, as a standard deviation.")]
+    value: Annotated[Number, Meta(description="Average of the last hour.")]
+    usual: Annotated[Number, Meta(description="Median of the same hour on the days before.")]
+    spread: Annotated[Number, Meta(description="Usual spread around the median, as a standard deviation.")]
     week_before: Number
-    daily_deviation: Annotated[Number, Meta(description="The difference from the usual value, in spreads.")]
-    weekly_deviation: Annotated[Number, Meta(description="The difference from a week before, in spreads.")]
-    deviation: Annotated[Number, Meta(description="The smaller of both, as the alert NodeUnusual uses it.")]
+    daily_deviation: Annotated[
+        Number, Meta(description="Difference from the usual value, as a multiple of the spread.")
+    ]
+    weekly_deviation: Annotated[
+        Number, Meta(description="Difference from the value a week before, as a multiple of the spread.")
+    ]
+    deviation: Annotated[
+        Number,
+        Meta(description="The smaller of both deviations, which the alert NodeUnusual compares with its threshold."),
+    ]
     why: str
 
 
 class UnusualResult(msgspec.Struct):
-    """The findings, the most unusual first."""
+    """The unusual series, the one with the largest deviation first."""
 
     time: str
     threshold: float
     metrics: list[str]
     data: list[UnusualSeries]
-    without_history: Annotated[int, Meta(description="Series with less than four days of history.")]
+    without_history: Annotated[
+        int, Meta(description="Number of series that have less than four days of history and were not checked.")
+    ]
 
 
 async def forecast(request: Request) -> Response:
@@ -120,7 +135,7 @@ async def forecast(request: Request) -> Response:
 
 
 async def unusual(request: Request) -> Response:
-    """Return the series whose last hour is unusual, and why."""
+    """Return the series whose last hour is unusual, each with a reason."""
     query = await read_query(request)
     names = query.metrics() or list(forecasts.WATCHED)
     threshold = _threshold(query)
@@ -165,7 +180,9 @@ def _optional(value: float | None) -> float | None:
 def _whole(query: Query, name: str, default: int) -> int:
     text = query.text(name)
     if text and not (text.isascii() and text.isdecimal() and len(text) < 4):
-        raise query.error(name, f"it is not a number from 1 to {forecasts.LONGEST}; write for example {default}")
+        raise query.error(
+            name, f"{text[:100]!r} is not a number from 1 to {forecasts.LONGEST}; write for example {default}"
+        )
     return int(text or default)
 
 
@@ -176,18 +193,20 @@ def _threshold(query: Query) -> float:
     except ValueError:
         found = math.nan
     if not 0 <= found < math.inf:
-        raise query.error("threshold", f"it is not a number of at least 0; write for example {_THRESHOLD:g}")
+        raise query.error(
+            "threshold", f"{text[:100]!r} is not a number of at least 0; write for example {_THRESHOLD:g}"
+        )
     return found
 
 
-_NODE = Parameter("node", "Name of a node; give it more than once for several nodes.", many=True)
+_NODE = Parameter("node", "Name of a node; repeat the parameter for several nodes.", many=True)
 _DEVICE = Parameter("device", "Name of a device, for example sda or eth0.")
 _ERRORS = (400, 404, 422, 503)
 OPERATIONS = (
     Operation(
         "/api/v1/forecast",
         forecast,
-        "Forecast of a metric, with an interval",
+        "Forecast a metric, with a prediction interval",
         _TAG,
         parameters=(
             Parameter(
@@ -198,8 +217,8 @@ OPERATIONS = (
             Parameter("days", f"Days ahead, from 1 to {forecasts.LONGEST}. Default: {_DAYS}."),
             Parameter(
                 "method",
-                "growth: a line by the growth of the last 6 hours and since yesterday. daily: the usual value of the "
-                "hour. Default: growth for filesystems, daily for other metrics.",
+                "growth: linear, from the growth of the last 6 hours and of the last day. daily: the usual value of "
+                "each hour. Default: growth for filesystems, daily for other metrics.",
                 {"type": "string", "enum": list(forecasts.METHODS)},
             ),
         ),
@@ -209,13 +228,21 @@ OPERATIONS = (
     Operation(
         "/api/v1/unusual",
         unusual,
-        "Series whose last hour is unusual, and why",
+        "List the series whose last hour is unusual, with reasons",
         _TAG,
         parameters=(
-            Parameter("metric", "A measure or a metric name. Repeat it. Default: common measures.", many=True),
+            Parameter(
+                "metric",
+                "A measure or a metric name; repeat the parameter for several. Default: common measures.",
+                many=True,
+            ),
             _NODE,
             _DEVICE,
-            Parameter("threshold", f"Standard deviations. Default: {_THRESHOLD:g}, that of the alert NodeUnusual."),
+            Parameter(
+                "threshold",
+                f"Smallest deviation to report, in standard deviations. Default: {_THRESHOLD:g}, as in the alert "
+                "NodeUnusual.",
+            ),
         ),
         result=UnusualResult,
         errors=_ERRORS,

@@ -47,7 +47,7 @@ def _values(own: Services, cancellation: Cancellation, query: Query, names: Sequ
 
 
 async def metrics_current(request: Request) -> Response:
-    """Return the newest values of metrics, of all measures by default."""
+    """Return the newest values of metrics, by default of all measures."""
     query = await read_query(request)
     page = query.page()
 
@@ -74,7 +74,7 @@ async def query_by_name(request: Request) -> Response:
 
 
 def of_category(category: str) -> Endpoint:
-    """Return the endpoint for the measures of a category."""
+    """Return an endpoint for the newest values of the measures of a category."""
     measures = [measure.name for measure in MEASURES if measure.category == category] or list(_PROCESS)
 
     async def endpoint(request: Request) -> Response:

@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 _HOUR = 3_600_000
 """Milliseconds for which a node is listed after its newest sample."""
 _FRESH = 300_000
-"""Milliseconds for which a node that the hub does not scrape is `up` after its newest sample: PromQL's lookback."""
+"""A node without scrapes is `up` for these milliseconds after its newest sample, the same as PromQL's lookback."""
 _MOST_NAMED = 200
-"""Nodes that one query names. For more nodes it reads all, because a long regular expression costs more."""
+"""The most nodes that a query selects by name. Above it, a query reads all nodes: a long regex costs more."""
 
 Read: TypeAlias = "Callable[[str], Iterator[tuple[str, dict[str, str], float]]]"
-"""Returns node, other labels and value of each series of an expression."""
+"""A function that evaluates an expression, and yields node, other labels and value of each series."""
 
 
 async def nodes(request: Request) -> Response:
-    """Return the nodes."""
+    """Return the nodes with samples in the last hour."""
     query = await read_query(request)
     page = query.page()
 
@@ -98,7 +98,7 @@ def _describe(found: dict[str, types.Node], read: Read, form: str) -> None:
 
 
 async def collectors(request: Request) -> Response:
-    """Return the collectors of the agents."""
+    """Return the state of the collectors of the agents."""
     query = await read_query(request)
     page = query.page()
 

@@ -8,18 +8,20 @@ from metricat_hub.api.rest.parameters import LARGEST_PAGE, PAGE
 from metricat_hub.use_cases import metric_names
 
 _CATEGORIES = ("cpu", "memory", "disk", "network", "filesystem", "process")
-_NODE = Parameter("node", "Name of a node; give it more than once for several nodes.", many=True)
+_NODE = Parameter("node", "Name of a node; repeat the parameter for several nodes.", many=True)
 _DEVICE = Parameter("device", "Name of a device, for example sda or eth0.")
 _METRIC = Parameter(
     "metric", "A measure such as cpu_usage_percent, or a metric name such as node_load1.", required=True
 )
 _METRICS = Parameter(
-    "metric", "A measure or a metric name. Repeat it for several metrics. Default: all measures.", many=True
+    "metric", "A measure or a metric name; repeat the parameter for several. Default: all measures.", many=True
 )
 _LIMIT = Parameter(
-    "limit", "Entries of a page.", {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": PAGE}
+    "limit",
+    "Number of entries in the response.",
+    {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": PAGE},
 )
-_CURSOR = Parameter("cursor", "The value of `next` of the page before.")
+_CURSOR = Parameter("cursor", "The value of `next` in the previous response.")
 _PAGES = (_LIMIT, _CURSOR)
 _ERRORS = (400, 422, 503)
 
@@ -27,7 +29,7 @@ OPERATIONS = (
     Operation(
         "/api/v1/metrics/current",
         metrics.metrics_current,
-        "Newest values",
+        "List the newest values of metrics",
         "Metrics",
         parameters=(_METRICS, _NODE, _DEVICE, *_PAGES),
         result=types.Current,
@@ -36,7 +38,7 @@ OPERATIONS = (
     Operation(
         "/api/v1/metrics/history",
         metrics.metrics_history,
-        "Values over time",
+        "List the values of one metric over time",
         "Metrics",
         parameters=(
             _METRIC,
@@ -44,10 +46,10 @@ OPERATIONS = (
             _DEVICE,
             Parameter("start", "Start. Default: one hour before the end.", TIME),
             Parameter("end", "End. Default: now.", TIME),
-            Parameter("step", "Time between two points. Default: a three-hundredth of the range.", DURATION),
+            Parameter("step", "Time between two points, for example 5m. Default: the range divided by 300.", DURATION),
             Parameter(
                 "aggregation",
-                "How a point summarizes the samples of its step. Default: the newest value.",
+                "How each point summarizes the samples of its step. Default: the newest value.",
                 {"type": "string", "enum": list(metric_names.AGGREGATIONS)},
             ),
             *_PAGES,
@@ -62,7 +64,7 @@ OPERATIONS = (
         Operation(
             f"/api/metrics/{category}",
             metrics.of_category(category),
-            f"Newest values about {category}",
+            f"List the newest values of measures about {category}",
             "Metrics",
             parameters=(_NODE, _DEVICE, *_PAGES),
             result=types.Current,
@@ -73,17 +75,17 @@ OPERATIONS = (
     Operation(
         "/query",
         metrics.query_by_name,
-        "Newest values of one metric",
+        "List the newest values of one metric",
         "Metrics",
         parameters=(_METRIC, _NODE, _DEVICE, *_PAGES),
         result=types.Current,
         errors=(*_ERRORS, 404),
     ),
-    Operation("/api/status", status.status, "State of the hub", "Hub", result=types.Status, errors=(503,)),
+    Operation("/api/status", status.status, "Show the state of the hub", "Hub", result=types.Status, errors=(503,)),
     Operation(
         "/api/collectors",
         nodes.collectors,
-        "Collectors of the agents",
+        "List the collectors of the agents with their state",
         "Hub",
         parameters=(_NODE, *_PAGES),
         result=types.Collectors,

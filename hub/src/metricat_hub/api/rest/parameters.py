@@ -1,4 +1,4 @@
-"""The parameters of requests to the REST API."""
+"""Parameters of requests to the REST API."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ LARGEST_PAGE, PAGE = 10_000, 1_000
 
 
 class Query:
-    """The parameters of a request to the REST API. Each error names the parameter and what to write."""
+    """The parameters of a request to the REST API. Each error contains the parameter's name and a valid example."""
 
     def __init__(self, parameters: Parameters) -> None:
         self._parameters = parameters
 
     def window(self, *resolved: int, end: int | None = None) -> Window:
-        """Return what an answer depends on: all parameters, and the numbers that defaults became.
+        """Return the key to cache the response: all parameters, and `resolved`, the values of defaults.
 
-        `end` is the time of the newest sample that it can depend on; None: the present.
+        `end` is the time of the newest sample on which the response can depend, in milliseconds; None: the present.
         """
         return Window((*sorted(f"{name}={value}" for name, value in self._parameters.pairs), *resolved), end)
 
     def text(self, name: str) -> str:
-        """Return a parameter, empty if it is missing; reject two different values."""
+        """Return a parameter; empty if it is missing. Raise an error if it has two different values."""
         values = self._parameters.all(name)
         if len(set(values)) > 1:
-            raise self.error(name, "it is given twice; give one value")
+            raise self.error(name, "it has two different values; send one value")
         return values[0] if values else ""
 
     def required(self, name: str, example: str) -> str:
@@ -48,7 +48,7 @@ class Query:
         return text
 
     def time(self, name: str, default: int) -> int:
-        """Return a time in milliseconds."""
+        """Return a time in milliseconds since 1970."""
         if not (text := self.text(name)):
             return default
         try:
@@ -57,7 +57,7 @@ class Query:
             raise self.error(name, f"{error}; write for example 2026-01-31T12:00:00Z, or seconds since 1970") from None
 
     def milliseconds(self, name: str, default: int) -> int:
-        """Return a duration of at least a millisecond."""
+        """Return a duration in milliseconds, at least 1."""
         if not (text := self.text(name)):
             return default
         try:
@@ -76,26 +76,26 @@ class Query:
         return text
 
     def page(self) -> tuple[int, int]:
-        """Return the first entry of the page and the number of entries."""
+        """Return the position of the first entry, and the number of entries."""
         count = self.limit(PAGE)
         cursor = self.text("cursor")
         try:
             first = position(cursor)
         except ValueError:
             raise self.error(
-                "cursor", "it is not a cursor; use the value of `next` of the page before, unchanged"
+                "cursor", "the value is not a cursor; send the value of `next` in the previous response unchanged"
             ) from None
         return first, count
 
     def limit(self, default: int) -> int:
-        """Return the number of entries of a page."""
+        """Return the number of entries in the response."""
         text = self.text("limit")
         if text and not (re.fullmatch(r"[0-9]{1,5}", text, re.ASCII) and 1 <= int(text) <= LARGEST_PAGE):
-            raise self.error("limit", f"it is not a number from 1 to {LARGEST_PAGE}; write for example 100")
+            raise self.error("limit", f"{text[:100]!r} is not a number from 1 to {LARGEST_PAGE}; write for example 100")
         return int(text or default)
 
     def all(self, name: str) -> list[str]:
-        """Return all values of a parameter, each once, without empty ones."""
+        """Return the distinct non-empty values of a parameter."""
         return list(dict.fromkeys(value for value in self._parameters.all(name) if value))
 
     def nodes(self) -> list[str]:
@@ -103,21 +103,21 @@ class Query:
         return self._parameters.all("node")
 
     def matchers(self) -> list[Matcher]:
-        """Return the matchers for the parameters that restrict series."""
+        """Return label matchers for the parameters that select series."""
         return metric_names.matchers(self.nodes(), self.text("device"))
 
     def metrics(self) -> list[str]:
-        """Return the names of all requested metrics, each once."""
+        """Return the distinct names of all requested metrics."""
         return list(dict.fromkeys(self._parameters.all("metric")))
 
     @staticmethod
     def error(name: str, why: str) -> Problem:
-        """Return the error for a parameter."""
+        """Return the error for an invalid parameter; `why` is the cause with a remedy."""
         return Problem(400, f"invalid parameter {name}: {why}", parameter=name)
 
 
 def position(cursor: str) -> int:
-    """Return the position in a cursor, 0 for an empty one; raise ValueError if it is not a cursor."""
+    """Decode a cursor; return 0 for an empty text. Raise ValueError if the text is not a cursor."""
     if not cursor:
         return 0
     found = int(base64.urlsafe_b64decode(cursor).decode("ascii"))
@@ -127,7 +127,7 @@ def position(cursor: str) -> int:
 
 
 async def read_query(request: Request) -> Query:
-    """Return the parameters of a request."""
+    """Read the parameters of a request."""
     try:
         return Query(await Parameters.of(request))
     except ParameterError as error:

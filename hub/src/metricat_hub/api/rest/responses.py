@@ -1,4 +1,4 @@
-"""Responses of the REST API: JSON with an ETag, and pages."""
+"""Responses of the REST API: JSON with an ETag, and lists in pages."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ _OK = 200
 async def respond(
     request: Request, work: Callable[[Services, Cancellation], Any], window: Window | None = None
 ) -> Response:
-    """Run `work` in a thread, and return its result as JSON, or 304 if the client has it.
+    """Run `work` in a thread, and return its result as JSON, or 304 if the client already has the result.
 
-    With a window, the answer may come from the cache, and a client that has it gets 304 before the evaluation.
-    An evaluation always returns the body, because equal requests of other clients share it.
+    With a window, the response may come from the cache, and a client that has it gets 304 without an evaluation.
+    After an evaluation with a window, the response always has a body, because clients with equal requests share it.
     """
     own = services(request)
 
@@ -56,7 +56,7 @@ async def respond(
 
 
 def paged(entries: Sequence[T], page: tuple[int, int]) -> tuple[list[T], str | None]:
-    """Return the entries of a page and the cursor of the next one."""
+    """Return the entries of one page, and the cursor of the next page; None: this is the last page."""
     first, count = page
     last = first + count
     following = base64.urlsafe_b64encode(str(last).encode()).decode() if last < len(entries) else None
@@ -64,12 +64,12 @@ def paged(entries: Sequence[T], page: tuple[int, int]) -> tuple[list[T], str | N
 
 
 def number(value: float) -> float | None:
-    """Return the value for JSON, which has neither NaN nor infinities."""
+    """Return the value for JSON: None for NaN and infinities, which JSON cannot express."""
     return value if math.isfinite(value) else None
 
 
 def by_node(own: Services, cancellation: Cancellation, expression: str) -> Iterator[tuple[str, dict[str, str], float]]:
-    """Evaluate an expression. Yield node, other labels and value of each series that has a node."""
+    """Evaluate an expression; yield node, other labels and value of each series with the label `node`."""
     result = own.queries.instant(expression, own.now(), cancellation)
     for labels, value in zip(result.labels, result.values.tolist(), strict=True):
         node, others = split_node(labels)

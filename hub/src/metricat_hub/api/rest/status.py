@@ -45,7 +45,7 @@ def _output(name: str, url: str, state: DeliveryState) -> types.Output:
 
 
 async def status(request: Request) -> Response:
-    """Return the state of the hub."""
+    """Return the state of the hub: problems, targets, store and outputs."""
 
     def work(own: Services, _: Cancellation) -> types.Status:
         now = own.now()

@@ -8,8 +8,10 @@ import msgspec
 from msgspec import Meta
 
 Time = Annotated[str, Meta(description="Time in UTC, RFC 3339.", examples=["2026-01-31T12:00:00.000Z"])]
-Number = Annotated[float | None, Meta(description="The value; null if it is not a number, or infinite.")]
-Cursor = Annotated[str | None, Meta(description="Give it as `cursor` to get the next page; null: the last page.")]
+Number = Annotated[float | None, Meta(description="Value; null if it is NaN or infinite.")]
+Cursor = Annotated[
+    str | None, Meta(description="Send it as `cursor` to get the next page; null: this is the last page.")
+]
 
 
 class CurrentValue(msgspec.Struct):
@@ -33,7 +35,7 @@ class Current(msgspec.Struct):
 
 
 class HistoryOfSeries(msgspec.Struct):
-    """The values of one series; each point is a time and a value."""
+    """The values of one series over time. Each point is a pair of time and value."""
 
     node: str
     hostname: str
@@ -42,7 +44,7 @@ class HistoryOfSeries(msgspec.Struct):
 
 
 class History(msgspec.Struct):
-    """The values of a metric over time."""
+    """The values of one metric over time, for each series."""
 
     metric: str
     unit: str
@@ -50,7 +52,7 @@ class History(msgspec.Struct):
     end: Time
     step_seconds: float
     aggregation: str
-    tier: Annotated[str, Meta(description="The coarsest resolution that was read: raw, 1m or 1h.")]
+    tier: Annotated[str, Meta(description="Coarsest resolution of the samples that the hub read: raw, 1m or 1h.")]
     data: list[HistoryOfSeries]
     next: Cursor
     warnings: list[str]
@@ -85,7 +87,7 @@ class Nodes(msgspec.Struct):
 
 
 class Collector(msgspec.Struct):
-    """A collector of an agent, in its last scrape."""
+    """The state of a collector of an agent in the last scrape."""
 
     node: str
     hostname: str
@@ -103,7 +105,7 @@ class Collectors(msgspec.Struct):
 
 
 class TargetCounts(msgspec.Struct):
-    """Targets of the scraper by the result of the last scrape."""
+    """Number of targets that the hub scrapes, by the result of the last scrape."""
 
     up: int
     down: int
@@ -120,12 +122,17 @@ class Delivery(msgspec.Struct):
     waiting_bytes: int
     sent_samples: int
     rejected_samples: int
-    dropped_samples: Annotated[int, Meta(description="Samples that left the full queue, the oldest first.")]
+    dropped_samples: Annotated[
+        int,
+        Meta(
+            description="Number of samples that were dropped because the queue was full. The oldest are dropped first."
+        ),
+    ]
     last_success: Time | None
 
 
 class Output(msgspec.Struct):
-    """A server to which the hub sends all samples."""
+    """A server to which the hub forwards all samples."""
 
     name: str
     url: str
@@ -143,15 +150,18 @@ class Status(msgspec.Struct):
     started: Time
     uptime_seconds: float
     targets: TargetCounts
-    series: Annotated[int | None, Meta(description="Series with samples in the last hour; null if unknown.")]
+    series: Annotated[int | None, Meta(description="Number of series with samples in the last hour; null: unknown.")]
     retention: dict[str, str]
     collect_interval: str
-    buffer: Annotated[Delivery | None, Meta(description="Samples that wait for the store; null: it has no buffer.")]
+    buffer: Annotated[
+        Delivery | None,
+        Meta(description="Buffer of samples that wait for a remote store; null: the store has no buffer."),
+    ]
     outputs: list[Output]
 
 
 class MeasureDescription(msgspec.Struct):
-    """A measure, with the PromQL expression that returns it."""
+    """A measure (a series with a common name) with its unit, and the PromQL expression that computes it."""
 
     name: str
     title: str
@@ -161,6 +171,6 @@ class MeasureDescription(msgspec.Struct):
 
 
 class Measures(msgspec.Struct):
-    """All measures."""
+    """All measures that the hub offers."""
 
     data: list[MeasureDescription]
