@@ -81,7 +81,8 @@ def scrape(api: ApiServer, agent: Agent, collectors: Sequence[str]) -> Page | st
             return "the agent did not respond in time"
         secured = error.code == UNAUTHORIZED or (error.code == FORBIDDEN and "pods/proxy" not in str(error))
         if secured or (agent.tls and error.code):
-            return f"the agent requires credentials (spec.agent.web), which the proxy does not send: {error}"
+            why = "the agent requires credentials (spec.agent.web), which the proxy does not send"
+            return f"{why}: {error}. Query its Prometheus instead"
         return str(error)
     return parse(content.decode(errors="replace"), time.monotonic())
 

@@ -47,7 +47,7 @@ def run(module: Any, name: str, arguments: Sequence[str], program: str) -> int:
 
 
 def _refuse(unknown: Sequence[str], parser: ArgumentParser) -> NoReturn:
-    """Raise an error that names the nearest option. It leaves out values, which may be secrets."""
+    """Raise an error with the nearest option, and without values, which may be secrets."""
     from difflib import get_close_matches  # noqa: PLC0415 -- needed only after a typing error
 
     given = unknown[0].partition("=")[0]

@@ -30,7 +30,7 @@ _PROMETHEUS = "monitoring.coreos.com/v1"
 
 @dataclass(frozen=True)
 class Limits:
-    """How much the archive contains."""
+    """Limits of the logs in the archive."""
 
     lines: int = 1000
     """Lines of each log, from its end."""

@@ -1,4 +1,4 @@
-"""The nodes of a cluster with their agents: which target owns each node, and why an agent is missing."""
+"""Coverage of a cluster: for each node its target and its agent, or the reason why it has no agent."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ _EXPECTED = frozenset(
 
 @dataclass(frozen=True)
 class NodeCoverage:
-    """One node: its agent, and why it has none."""
+    """One node with its agent, or the reason why it has no ready agent."""
 
     node: str
     target: str = ""

@@ -1,4 +1,4 @@
-"""When an alert would have fired, from the evaluations at which its expression had a result. Pure."""
+"""Periods in which an alert would have fired, computed from the evaluations with a result. Pure."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass

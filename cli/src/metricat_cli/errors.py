@@ -2,7 +2,7 @@
 
 
 class CommandError(Exception):
-    """Ends the command with a status, 1 by default. The message says what is wrong and what to do."""
+    """Ends the command with a status, 1 by default. The message has the cause and the remedy."""
 
     def __init__(self, message: str, status: int = 1) -> None:
         super().__init__(message)

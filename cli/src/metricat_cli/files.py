@@ -30,11 +30,11 @@ class FileTarget:
 
     @property
     def name(self) -> str:
-        """The name."""
+        """The name of the target."""
         return str((self.manifest.get("metadata") or {}).get("name") or "")
 
     def namespace(self, default: str = "default") -> str:
-        """Return the namespace."""
+        """Return the namespace that the file sets, otherwise `default`."""
         return str((self.manifest.get("metadata") or {}).get("namespace") or default)
 
 

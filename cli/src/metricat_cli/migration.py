@@ -20,7 +20,7 @@ _UNKNOWN = "unknown to this version"
 
 
 class Outcome(StrEnum):
-    """What happens to a value."""
+    """The outcome of a value of the chart: carried over, not needed, or not carried over."""
 
     CARRIED = "carried over"
     UNNEEDED = "not needed"
@@ -38,7 +38,7 @@ class Note:
 
 @dataclass
 class Migration:
-    """The spec that grows from values, and the outcome of each."""
+    """The spec that the values of the chart result in, and the outcome of each value."""
 
     spec: dict[str, Any] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
@@ -125,7 +125,7 @@ def _exporter(done: Migration, values: Mapping[str, Any], prefix: str) -> None:
         elif handler := _HANDLERS.get(key):
             handler(done, value, content)
         else:
-            done.note(value, Outcome.LOST, "This value is unknown. Check what it does.")
+            done.note(value, Outcome.LOST, "Metricat has no mapping for this value. Check its effect in the chart.")
 
 
 def _is_set(content: Any) -> bool:
@@ -199,7 +199,11 @@ def _prometheus(done: Migration, value: str, content: Any) -> None:
         elif key in chart.MONITOR_UNNEEDED:
             done.note(name, Outcome.UNNEEDED, chart.MONITOR_UNNEEDED[key])
         else:
-            done.note(name, Outcome.LOST, chart.MONITOR_LOST.get(key, "This value is unknown. Check what it does."))
+            done.note(
+                name,
+                Outcome.LOST,
+                chart.MONITOR_LOST.get(key, "Metricat has no mapping for this value. Check its effect in the chart."),
+            )
 
 
 def _arguments(done: Migration, value: str, content: Any) -> None:

@@ -25,15 +25,15 @@ UNNEEDED = {
     "networkPolicy": "Set agents.networkPolicy in the chart of Metricat.",
     "kubeVersion": "Metricat reads the version of the cluster.",
     "version": "The chart of Metricat sets the version of the agents.",
-    "endpoints": "Metricat finds the nodes itself.",
-    "terminationGracePeriodSeconds": "An agent ends at once.",
+    "endpoints": "The operator selects the nodes by spec.nodeSelector.",
+    "terminationGracePeriodSeconds": "Agents have a grace period of 10 seconds.",
 }
 """Values of node_exporter's chart without a meaning for Metricat."""
 
 LOST = {
     "affinity": "Use spec.nodeSelector or spec.pools.",
-    "podAnnotations": "Pods of agents have no own annotations.",
-    "podLabels": "Pods of agents have no own labels. Labels of series are spec.agent.extraLabels.",
+    "podAnnotations": "A MonitoringTarget cannot set annotations of agent pods.",
+    "podLabels": "A MonitoringTarget cannot set labels of agent pods. To label series, set spec.agent.extraLabels.",
     "commonLabels": "Set commonLabels in the chart of Metricat for the operator's objects.",
     "kubeRBACProxy": "Protect the agents with spec.agent.web.",
     "tlsSecret": "Set spec.agent.web.tlsSecretName to a Secret with tls.crt and tls.key.",

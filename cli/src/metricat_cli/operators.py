@@ -18,12 +18,12 @@ class InstalledOperator:
 
     @property
     def namespace(self) -> str:
-        """The namespace."""
+        """The namespace of the Deployment."""
         return str(self.manifest["metadata"]["namespace"])
 
     @property
     def name(self) -> str:
-        """The name, also that of its Lease."""
+        """The name of the Deployment, which is also the name of the Lease."""
         return str(self.manifest["metadata"]["name"])
 
     def __str__(self) -> str:
@@ -69,7 +69,7 @@ def leader(api: ApiServer, operator: InstalledOperator) -> tuple[str, float] | N
 
 
 def pod_problem(pod: Object) -> str:
-    """Return why a pod is not ready, as its status says; empty if it is ready."""
+    """Return the reason why a pod is not ready, from its status; empty if it is ready."""
     status = pod.get("status") or {}
     conditions = {one["type"]: one for one in status.get("conditions") or []}
     if (conditions.get("Ready") or {}).get("status") == "True":

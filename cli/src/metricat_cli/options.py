@@ -10,7 +10,9 @@ from metricat_cli.cluster import ApiServer
 from metricat_cli.cluster.api_server import connect
 from metricat_cli.errors import ArgumentError
 
-Kubeconfig = Annotated[str, typer.Option("--kubeconfig", metavar="FILE", help="kubeconfig file (default: as kubectl)")]
+Kubeconfig = Annotated[
+    str, typer.Option("--kubeconfig", metavar="FILE", help="kubeconfig file (default: as for kubectl)")
+]
 Context = Annotated[str, typer.Option("--context", metavar="NAME", help="context of the kubeconfig (default: current)")]
 As = Annotated[str, typer.Option("--as", metavar="USER", help="user to impersonate")]
 Namespace = Annotated[

@@ -21,12 +21,12 @@ class ClusterTarget:
 
     @property
     def name(self) -> str:
-        """The name."""
+        """The name of the target."""
         return str(self.manifest["metadata"]["name"])
 
     @property
     def namespace(self) -> str:
-        """The namespace."""
+        """The namespace of the target."""
         return str(self.manifest["metadata"]["namespace"])
 
     def __str__(self) -> str:
@@ -40,12 +40,12 @@ class ClusterTarget:
 
     @property
     def spec(self) -> Mapping[str, Any]:
-        """The spec."""
+        """The spec of the target, as the API server returns it."""
         return self.manifest.get("spec") or {}
 
     @property
     def status(self) -> Mapping[str, Any]:
-        """The status; empty before the operator writes one."""
+        """The status of the target; empty before the operator writes one."""
         return self.manifest.get("status") or {}
 
     @property
@@ -66,7 +66,7 @@ class ClusterTarget:
 
     @property
     def scheme(self) -> str:
-        """The protocol of the agents."""
+        """The URL scheme of the agents: http or https."""
         web = (self.spec.get("agent") or {}).get("web") or {}
         return "https" if web.get("tlsSecretName") else "http"
 

@@ -1,4 +1,4 @@
-"""Usage of nodes and processes, computed from the pages of agents. Pure.
+"""Usage of nodes and processes, computed from scrapes of the agents. Pure.
 
 The formulas are those of the recording rules (metricat_rules.recording).
 """
@@ -34,7 +34,7 @@ class Page:
 
 
 def parse(text: str, at: float) -> Page:
-    """Return the samples of a page in Prometheus' text format. Lines that are not samples are ignored."""
+    """Return the samples of a scrape in Prometheus' text format. Lines that are not samples are ignored."""
     found: dict[str, dict[Labels, float]] = {}
     for line in text.splitlines():
         if matched := _SAMPLE.match(line):
@@ -148,7 +148,7 @@ class ProcessUsage:
 
 
 def processes(page: Page) -> list[ProcessUsage]:
-    """Return the processes that the agent exposes: those that use most CPU and those that use most memory."""
+    """Return the exposed processes: those with the highest CPU usage, and those with the highest memory usage."""
     cpu, memory, threads = (
         page.all(f"metricat_process_{name}") for name in ("cpu_ratio", "resident_memory_bytes", "threads")
     )

@@ -119,7 +119,7 @@ def test_values_of_kube_prometheus_stack() -> None:
         "version of Metricat.",
         "prometheus.monitor.bearerTokenFile": "Protect the agents with spec.agent.web.",
         "sidecars": "Agents have no sidecars. Use a DaemonSet of your own.",
-        "new": "This value is unknown. Check what it does.",
+        "new": "Metricat has no mapping for this value. Check its effect in the chart.",
     }
 
 
@@ -155,8 +155,8 @@ def test_strict_fails_if_a_value_is_lost(tmp_path: Path, capsys: pytest.CaptureF
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "name a FILE of values or a --release, one of them"),
-        (["x", "--release", "y"], "name a FILE of values or a --release, one of them"),
+        ([], "give exactly one of FILE and --release"),
+        (["x", "--release", "y"], "give exactly one of FILE and --release"),
         (["/no/such"], "cannot read /no/such: the file does not exist. Check the path"),
     ],
 )

@@ -15,7 +15,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Check:
-    """A check with its result. `section` is the part of the chain, `name` what should be true."""
+    """A check with its result. `section` is the part of the monitoring chain, `name` is the statement to verify."""
 
     section: str
     name: str

@@ -82,5 +82,7 @@ def _same_version(operator: operators.InstalledOperator) -> Check:
     name, ours = f"{operator} has the version of this command line", version("metricat-cli")
     if operator.version == ours:
         return Check(OPERATOR, name, message=ours)
-    message = f"The operator is {operator.version}, the command line is {ours}. Checks may be missing."
+    message = (
+        f"The operator has the version {operator.version}, the command line {ours}. Checks may be missing or wrong."
+    )
     return Check(OPERATOR, name, State.WARNING, message, f"pip install metricat-cli=={operator.version}")

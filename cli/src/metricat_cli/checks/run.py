@@ -17,7 +17,7 @@ NO_TARGET = "a MonitoringTarget exists"
 
 @dataclass(frozen=True)
 class Scope:
-    """What to check: the targets of a namespace, or of all, or one by name; all operators, or one."""
+    """The scope of the checks: one target, or those of a namespace or of all namespaces; one operator, or all."""
 
     namespace: str = ""
     name: str = ""
@@ -41,7 +41,7 @@ def run(api: ApiServer, scope: Scope, prometheus: PrometheusClient | None = None
         ]
     except CommandError as error:
         message, _, remedy = str(error).partition(". ")
-        yield Check(KUBERNETES, "the API server answers all requests", State.FAILED, message, remedy)
+        yield Check(KUBERNETES, "all requests to the API server succeed", State.FAILED, message, remedy)
         return
     if not found:
         state = State.FAILED if scope.require_target else State.WARNING

@@ -33,7 +33,7 @@ def _scrape(api: ApiServer, target: ClusterTarget) -> Check:
             raise
         return Check(section, _AGENT, State.SKIPPED, str(error))
     if not pods:
-        return Check(section, _AGENT, State.SKIPPED, "No agent runs.")
+        return Check(section, _AGENT, State.SKIPPED, "No agent of the target runs, so no scrape is possible.")
     name = pods[0]["metadata"]["name"]
     try:
         page = api.pod(target.namespace, name, agents.port(pods[0]), "/metrics", tls=target.scheme == "https")

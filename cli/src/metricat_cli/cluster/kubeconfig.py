@@ -27,7 +27,7 @@ except ImportError:  # PyYAML without libyaml
 
 @dataclass(frozen=True)
 class Credentials:
-    """How to reach an API server, and as whom. Certificates and keys are PEM texts."""
+    """The address of an API server, and the credentials of a user. Certificates and keys are PEM texts."""
 
     server: str
     context: str = ""

@@ -16,11 +16,11 @@ from metricat_cli.errors import CommandError
 
 GROUP = "metricat.commands"
 COMMANDS = {
-    "status": "show the MonitoringTargets and why they are not healthy",
+    "status": "show the MonitoringTargets and the causes of their problems",
     "check": "check each link from the operator to the samples, with remedies",
     "nodes": "list the nodes and their agents, the worst first",
-    "top": "show the nodes or the processes that use most, now",
-    "alerts": "list the firing alerts with their culprits",
+    "top": "show the nodes or processes with the highest current usage",
+    "alerts": "list the firing alerts with their descriptions",
     "validate": "check MonitoringTargets in files, without a cluster",
     "render": "print the managed objects of a MonitoringTarget, without a cluster",
     "diff": "show which managed objects a changed MonitoringTarget would change",

@@ -1,4 +1,4 @@
-"""`metricat alerts`: list the firing alerts of the MonitoringTargets, with their culprits."""
+"""`metricat alerts`: list the firing alerts of the MonitoringTargets, with their descriptions."""
 
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
@@ -24,14 +24,14 @@ def command(
     *,
     namespace: options.Namespace = "",
     all_namespaces: options.AllNamespaces = False,
-    pending: Annotated[bool, typer.Option("--pending", help="also alerts that do not fire yet")] = False,
+    pending: Annotated[bool, typer.Option("--pending", help="also list pending alerts, which do not fire yet")] = False,
     output: Annotated[str, typer.Option("-o", "--output", metavar="FORMAT", help="table, json or yaml")] = "table",
     prometheus: options.Prometheus = "",
     kubeconfig: options.Kubeconfig = "",
     context: options.Context = "",
     as_: options.As = "",
 ) -> None:
-    """List the alerts of the MonitoringTargets that fire now, the most severe first, with their culprits.
+    """List the alerts of the MonitoringTargets that fire now, the most severe first, with their descriptions.
 
     The alerts come from the Prometheus of the targets, through the proxy of the API server. Without a namespace, the
     command lists those of all namespaces.
@@ -81,7 +81,7 @@ def _rank(alert: Mapping[str, Any]) -> tuple[int, str, str]:
 
 
 def text(alerts: list[dict[str, Any]], now: float) -> str:
-    """Return a table of the alerts, and the description of each below it: it names the culprits."""
+    """Return a table of the alerts, and below it their descriptions, which list for example the top processes."""
     if not alerts:
         return "No alert fires."
     rows = [["SEVERITY", "ALERT", "NODE", "STATE", "SINCE"]]

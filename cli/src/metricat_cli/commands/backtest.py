@@ -37,7 +37,7 @@ def command(
         ),
     ] = None,
     since: Annotated[
-        str, typer.Option("--since", metavar="DURATION", help="how far to look back, for example 12h")
+        str, typer.Option("--since", metavar="DURATION", help="length of the history to evaluate, for example 12h")
     ] = "7d",
     step: Annotated[str, typer.Option("--step", metavar="DURATION", help="evaluation interval of Prometheus")] = "30s",
     output: Annotated[str, typer.Option("-o", "--output", metavar="FORMAT", help="table or json")] = "table",

@@ -32,7 +32,12 @@ def command(
         str, typer.Option("--operator", metavar="NAMESPACE/NAME", help="only this operator and its targets")
     ] = "",
     wait: Annotated[
-        str, typer.Option("--wait", metavar="DURATION", help="repeat failed checks for this time, for example 2m")
+        str,
+        typer.Option(
+            "--wait",
+            metavar="DURATION",
+            help="repeat the checks until none fails, for at most this time, for example 2m",
+        ),
     ] = "",
     no_target: Annotated[bool, typer.Option("--no-target", help="accept a cluster without a MonitoringTarget")] = False,
     output: Annotated[str, typer.Option("-o", "--output", metavar="FORMAT", help="text, json or yaml")] = "text",

@@ -16,7 +16,7 @@ _COLORS = {"carried over": "green", "not needed": "dim", "not carried over": "ye
 def command(
     *,
     file: Annotated[
-        str, typer.Argument(metavar="FILE", help="values in YAML, as of helm get values; - for standard input")
+        str, typer.Argument(metavar="FILE", help="YAML file with values, as from helm get values; - for standard input")
     ] = "",
     release: Annotated[
         str, typer.Option("--release", metavar="NAME", help="read the values of this Helm release in the cluster")
@@ -41,7 +41,7 @@ def command(
 
     options.one_of("--output", output, "yaml", "json")
     if bool(file) == bool(release):
-        raise ArgumentError("name a FILE of values or a --release, one of them")
+        raise ArgumentError("give exactly one of FILE and --release")
     if release:
         api = options.cluster(kubeconfig, context, as_)
         place = options.scope(api, namespace, everywhere=False)
@@ -59,6 +59,6 @@ def command(
         typer.echo(structured(target, "yaml"))
         for one in done.notes:
             typer.echo(f"{colored(one.outcome, _COLORS[one.outcome])}: {one.value}: {one.message}", file=sys.stderr)
-        typer.echo(f"{len(done.notes) - lost} of {len(done.notes)} values need no work.", file=sys.stderr)
+        typer.echo(f"{len(done.notes) - lost} of {len(done.notes)} values need no further work.", file=sys.stderr)
     if strict and lost:
         raise CommandError(f"{lost} of {len(done.notes)} values cannot be carried over. See the list")

@@ -1,4 +1,4 @@
-"""`metricat status`: show the MonitoringTargets of a cluster and why they are not healthy."""
+"""`metricat status`: show the MonitoringTargets of a cluster and the causes of their problems."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any

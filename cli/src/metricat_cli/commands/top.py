@@ -1,4 +1,4 @@
-"""`metricat top`: show the nodes or the processes that use most, from the agents."""
+"""`metricat top`: show the nodes or processes with the highest usage, from scrapes of the agents."""
 
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +23,7 @@ _PROCESSES = 20
 
 @dataclass(frozen=True)
 class NoResponse:
-    """A node whose agent returned no samples, and why."""
+    """A node whose agent returned no samples, and the reason."""
 
     node: str
     reason: str
@@ -42,7 +42,7 @@ class Process:
 
 @dataclass(frozen=True)
 class Result:
-    """What the agents returned."""
+    """The result of the scrapes: rows of usage, the nodes without samples, and the number of agents that responded."""
 
     rows: Sequence[Any]
     silent: Sequence[NoResponse] = field(default_factory=tuple)
@@ -91,12 +91,12 @@ def command(
     context: options.Context = "",
     as_: options.As = "",
 ) -> None:
-    """Show the current usage of the nodes, or the processes that use most, as their agents return it.
+    """Show the current usage of the nodes, or the processes with the highest usage, from scrapes of the agents.
 
     The command scrapes the agents through the proxy of the API server. Rates are those between two scrapes. Nodes whose
     agents do not respond are listed with the reason. Without a namespace, the command shows all namespaces.
 
-    An agent exposes only the processes that use most CPU and most memory of its node.
+    An agent exposes only the processes with the highest CPU usage and the highest memory usage of its node.
     """
     options.one_of("nodes or processes", what, *_WHAT)
     order = (*_NODE_ORDER, "name") if what == "nodes" else tuple(_PROCESS_ORDER)
