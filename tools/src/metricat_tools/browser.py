@@ -1,4 +1,4 @@
-"""Chromium of the system, which tests, screenshots and benchmarks of the page run without a window."""
+"""The system's Chromium, which tests, screenshots and benchmarks of the hub's web page run without a window."""
 
 from __future__ import annotations
 

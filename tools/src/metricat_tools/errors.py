@@ -2,4 +2,4 @@
 
 
 class ToolError(Exception):
-    """A problem that the user can fix: the message says what is wrong and what to do."""
+    """A problem that the user can fix: the message has the cause and the remedy."""

@@ -83,5 +83,5 @@ def test_alertmanager_alerts_are_parsed() -> None:
 
 
 def test_timeout_error_has_the_reason() -> None:
-    with pytest.raises(Exception, match=r"waiting: not within 0 s \(no node\)"):
+    with pytest.raises(Exception, match=r"waiting: not finished within 0 s \(no node\)"):
         until("waiting", lambda: None, seconds=0, why=lambda: "no node")

@@ -35,7 +35,7 @@ def children(team: int) -> list[Manifest]:
 
 
 def seconds(cluster: BenchCluster) -> float:
-    """Return the duration of the loop in seconds. Delete its objects after it."""
+    """Run the loop once, delete its objects, and return the duration of the loop in seconds."""
     manifests = [child for team in range(cluster.targets) for child in children(team)]
     kubeconfig = cluster.plane.service_account_kubeconfig("monitoring", "metricat")
     took = asyncio.run(_loop(kubeconfig, manifests))

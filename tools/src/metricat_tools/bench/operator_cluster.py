@@ -124,7 +124,11 @@ def _listens(port: int) -> bool:
 
 
 def until(what: str, reached: Callable[[], bool], seconds: float = 900, every: float = 0.2) -> float:
-    """Wait until `reached` returns True. Return the seconds."""
+    """Wait until `reached` returns True, and return the waiting time in seconds.
+
+    Raises:
+        ToolError: `reached` did not return True within `seconds`.
+    """
     began = time.monotonic()
     while not reached():
         if time.monotonic() - began > seconds:

@@ -25,7 +25,7 @@ STEP = 10_000
 
 
 class Clock:
-    """A clock that is set."""
+    """A clock whose time the benchmark sets."""
 
     def __init__(self) -> None:
         self.now = BEGIN
@@ -36,15 +36,15 @@ class Clock:
 
 
 class RecordedNodes:
-    """Machines whose samples are the recorded ones."""
+    """Simulated nodes whose samples are the recorded ones."""
 
     def __init__(self, store: EmbeddedStore, clock: Clock, count: int, *, shuffled: bool = False) -> None:
-        """Add the series of so many nodes.
+        """Add the series of `count` nodes.
 
         Args:
-            store: where to append.
-            clock: its clock.
-            count: how many nodes.
+            store: the store that gets the samples.
+            clock: the clock of the store.
+            count: the number of nodes.
             shuffled: whether each repetition has the changes of each series in another order. A compressor that looks
                 back further than the recording would otherwise store each value once.
         """
@@ -73,7 +73,7 @@ class RecordedNodes:
         self._random = np.random.default_rng(1)
 
     def scrape(self, step: int = STEP) -> int:
-        """Append one page of each node, and return the number of samples."""
+        """Append one scrape of each node after `step` milliseconds, and return the number of samples."""
         cycle, row = divmod(self._round, len(self._values))
         self._round += 1
         if self._shuffled and row == 0:

@@ -29,11 +29,11 @@ POINTS = {"raw": 7 * DAY // STEP, "1m": 30 * 1440, "1h": 365 * 24}
 
 
 def bench(hours: int, days: int) -> None:
-    """Print the figures.
+    """Measure the embedded store, and print the figures.
 
     Args:
-        hours: how long four nodes send samples every ten seconds.
-        days: how long one node sends samples every five minutes, for the tier 1h.
+        hours: simulated hours in which four nodes send samples every ten seconds.
+        days: simulated days in which one node sends samples every five minutes, for the tier 1h.
     """
     with _store() as (store, clock, folder):
         _ingest(store, clock)

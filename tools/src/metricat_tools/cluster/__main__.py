@@ -106,7 +106,9 @@ def parser() -> argparse.ArgumentParser:
     one = command("up", up, "start a cluster; an existing one with the same name, running or crashed, is removed first")
     one.add_argument("name", metavar="NAME")
     one.add_argument("--nodes", type=int, default=2, metavar="N", help="nodes that run containers (default 2)")
-    one.add_argument("--control-plane-only", action="store_true", help="start no such nodes; needs no root")
+    one.add_argument(
+        "--control-plane-only", action="store_true", help="start no nodes that run containers; needs no root"
+    )
     one.add_argument("--simulated", type=int, default=0, metavar="N", help="number of simulated nodes to add")
     one.add_argument("--audit", action="store_true", help="log the metadata of every request")
     one = command("down", down, "remove clusters and all their files")

@@ -62,7 +62,7 @@ class Api:
         return result
 
     def get(self, path: str) -> Any:
-        """Return an object, a list or a page of text."""
+        """Return an object or a list, or the text of a response that is not JSON."""
         return self.call("GET", path)
 
     def create(self, path: str, body: object) -> Any:

@@ -50,7 +50,7 @@ class Layout:
 
     @property
     def etcd_socket(self) -> str:
-        """Etcd listens on a unix socket: it needs no free port, and no other program has access."""
+        """The URL of etcd's unix socket, which needs no free port and to which no other program has access."""
         return f"unix://{self.folder}/etcd.sock"
 
 

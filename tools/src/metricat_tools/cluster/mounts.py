@@ -28,7 +28,7 @@ _MADE = "made-folders"
 
 
 def prepare(processes: ClusterProcesses, node: Namespaces, folder: Path) -> None:
-    """Separate the node's mounts from the machine's: its processes share them, the machine does not see them."""
+    """Give the node mounts of its own: all processes of the node share them, and the machine does not see them."""
     tunables = folder / "sysctl"
     script = ["set -e", "mount --make-rshared /"]
     script += [f"mount -t tmpfs -o mode=755 metricat {private}" for private in PRIVATE]

@@ -1,4 +1,4 @@
-"""The hub in the demo: its page, its user, and a port of this machine that leads to it."""
+"""The hub in the demo: its web page, its user, and a port of this machine that is forwarded to the hub."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def token(demo: DemoCluster) -> str:
 
 
 def forward(cluster: NodeCluster, demo: DemoCluster) -> str:
-    """Return an address of this machine that leads to the hub as long as the cluster runs."""
+    """Forward a port of this machine to the hub while the cluster runs, and return the URL."""
     service = demo.kubectl.get("service", SERVICE, "--namespace", NAMESPACE)
     address = service["spec"]["clusterIP"]
     processes = cluster.control_plane.processes

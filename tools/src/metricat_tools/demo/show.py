@@ -87,9 +87,9 @@ def page_of_the_hub(demo: DemoCluster, url: str, token: str) -> None:
     if not url:
         lines.insert(0, f"{kubectl} port-forward -n {NAMESPACE} service/{page.SERVICE} 8428     # keep it running")
     print(
-        "\nThe page of the hub. For 12 hours, this address signs in a user who may change thresholds and silences:",
+        "\nThe web page of the hub. For 12 hours, this address signs in a user who may change thresholds and silences:",
         *(f"  {line}" for line in lines),
-        "Another token, to paste into the page as key:",
+        "To create another token, which you can enter as key on the page:",
         f"  {kubectl} create token {page.USER} -n {NAMESPACE} --duration=12h",
         sep="\n",
     )

@@ -1,4 +1,4 @@
-"""The golden renders of the chart: what Helm makes of each values file in `charts/metricat/ci`."""
+"""The golden renders of the chart: Helm's output for each values file in `charts/metricat/ci`."""
 
 import json
 import os
@@ -26,7 +26,7 @@ def helm(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def text(chart: Path, values: Path) -> str:
-    """Return the objects of the chart with these values, the contents of ConfigMaps left out."""
+    """Return the objects of the chart with these values, without the contents of ConfigMaps."""
     rendered = _output("template", RELEASE, chart, f"--namespace={NAMESPACE}", f"--values={values}")
     return "---\n".join(map(_without_contents, rendered.split("---\n")))
 

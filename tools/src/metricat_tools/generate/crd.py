@@ -112,7 +112,7 @@ def _columns() -> list[Schema]:
 def _root() -> Schema:
     return {
         "type": "object",
-        "description": "A set of nodes to monitor, and the settings.",
+        "description": "A set of nodes to monitor, with the settings of agents, scrapes, alerts and notifications.",
         "properties": {
             "apiVersion": {"type": "string"},
             "kind": {"type": "string"},

@@ -17,9 +17,9 @@ descriptions. The API server rejects an invalid object with the message after *R
 """
 _AS_ELSEWHERE = {
     "spec.pools[].agent": "The fields of [`spec.agent`](#specagent) except `web`. "
-    "A field that is not set has the value there.",
+    "An unset field has the value of that section.",
     "spec.pools[].alerts": "`rules`, as in [`spec.alerts.rules`](#specalertsrules) for alerts about nodes. "
-    "A field that is not set has the value there.",
+    "An unset field has the value of that section.",
 }
 """Sections that are left out because they would repeat another section."""
 _RULES = "spec.alerts.rules"

@@ -17,9 +17,9 @@ this page at `/docs`, and for programs at `/openapi.json` (OpenAPI 3.1).
 - Each entry has the name of its node as `node` and as `hostname`.
 - A list has at most `limit` entries. Give `next` as `cursor` to get the next page.
 - Responses of the REST API have an `ETag`. A request with `If-None-Match` returns 304 if nothing changed.
-- An error is a problem (RFC 9457, `application/problem+json`) with `detail`: what is wrong, and what to do. The
+- An error is a problem (RFC 9457, `application/problem+json`) whose `detail` has the cause and the remedy. The
   operations of Prometheus' API have Prometheus' error format, types and status codes instead.
-- [Operating](../hub/operating.md) has the limits of requests, the cache of answers and the logs.
+- [Operating](../hub/operating.md) has the limits of requests, the cache of responses and the logs.
 - [Pushing](../hub/pushing.md) has the senders of samples.
 """
 _MEASURES = """

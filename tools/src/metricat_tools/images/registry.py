@@ -1,4 +1,4 @@
-"""The user's registry: it receives the images for a cluster that is not ours."""
+"""The user's registry, to which images for the user's own cluster are pushed."""
 
 from metricat_tools.images import engine
 from metricat_tools.images.stored import StoredImage

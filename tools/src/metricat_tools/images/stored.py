@@ -11,7 +11,7 @@ KEPT = 3
 
 @dataclass(frozen=True)
 class StoredImage:
-    """A docker archive. The first of its names is the plain one, normalised as containerd normalises it."""
+    """A docker archive. The first name is the plain one, in the normalised form that containerd uses."""
 
     archive: Path
     tags: tuple[str, ...]

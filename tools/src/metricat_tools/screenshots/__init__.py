@@ -1,1 +1,1 @@
-"""Pictures of the page for the docs, taken from a running hub."""
+"""Screenshots of the hub's web page for the docs, taken from a running hub."""

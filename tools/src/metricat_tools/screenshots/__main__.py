@@ -1,4 +1,4 @@
-"""`python -m metricat_tools screenshots --key KEY`: write a picture of each view in each form."""
+"""`python -m metricat_tools screenshots --key KEY`: take screenshots of each view, by size and theme."""
 
 from __future__ import annotations
 
@@ -52,13 +52,13 @@ FORMS = (
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Take the pictures."""
+    """Take the screenshots."""
     parser = argparse.ArgumentParser(prog="python -m metricat_tools screenshots", description=__doc__)
-    parser.add_argument("--url", default="http://127.0.0.1:8428", help="the hub (default %(default)s)")
+    parser.add_argument("--url", default="http://127.0.0.1:8428", help="URL of the hub (default %(default)s)")
     parser.add_argument("--key", required=True, help="an API key")
-    parser.add_argument("--node", required=True, help="the node of the view of a node")
-    parser.add_argument("--view", nargs="+", choices=sorted(VIEWS), default=list(VIEWS), help="which (default all)")
-    parser.add_argument("--out", type=Path, default=IMAGES, help="folder of the pictures (default docs/hub/images)")
+    parser.add_argument("--node", required=True, help="name of the node for the node view")
+    parser.add_argument("--view", nargs="+", choices=sorted(VIEWS), default=list(VIEWS), help="views (default: all)")
+    parser.add_argument("--out", type=Path, default=IMAGES, help="folder for the screenshots (default docs/hub/images)")
     chosen = parser.parse_args(arguments)
     try:
         from playwright.sync_api import Error, sync_playwright  # noqa: PLC0415 -- the other commands run without it

@@ -36,7 +36,7 @@ def until(
         if time.monotonic() > deadline:
             ticker.done("gave up")
             reasons = "; ".join(reason for reason in (why(), last) if reason)
-            raise ToolError(f"{label}: not within {seconds:.0f} s{f' ({reasons})' if reasons else ''}")
+            raise ToolError(f"{label}: not finished within {seconds:.0f} s{f' ({reasons})' if reasons else ''}")
         ticker.tick()
         time.sleep(_POLL)
 

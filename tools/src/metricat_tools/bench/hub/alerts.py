@@ -108,7 +108,7 @@ class _Sink:
 
 
 def measure(folder: Path, alerts: int, storm: int) -> list[Figure]:
-    """Return the figures of so many single alerts, and of a storm of so many at once."""
+    """Return the figures of `alerts` single alerts, and of a storm of `storm` alerts at the same time."""
     sink = _Sink()
     with sink.running() as (smtp, http):
         (folder / "rules.yaml").write_text(_RULES)

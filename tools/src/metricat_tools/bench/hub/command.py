@@ -35,14 +35,16 @@ PARTS = ("scrape", "scrape-1000", "files", "year", "ingest", "startup", "queries
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of `bench hub`."""
-    parser.add_argument("--part", nargs="+", choices=PARTS, default=list(PARTS), help="what to measure (default all)")
-    parser.add_argument("--minutes", type=float, default=5, help="time of each scrape part (default %(default)s)")
-    parser.add_argument("--users", type=int, default=100, help="users of the part queries (default %(default)s)")
+    parser.add_argument("--part", nargs="+", choices=PARTS, default=list(PARTS), help="parts to measure (default: all)")
+    parser.add_argument("--minutes", type=float, default=5, help="minutes of each scrape part (default %(default)s)")
+    parser.add_argument(
+        "--users", type=int, default=100, help="number of users of the part queries (default %(default)s)"
+    )
     parser.add_argument(
         "--pause", type=float, default=10, help="mean seconds between the requests of a user (default %(default)s)"
     )
     parser.add_argument("--hours", type=int, default=24, help="simulated hours of the part soak (default %(default)s)")
-    parser.add_argument("--nodes", type=int, default=20, help="nodes of the part soak (default %(default)s)")
+    parser.add_argument("--nodes", type=int, default=20, help="number of nodes of the part soak (default %(default)s)")
     parser.add_argument("--write", action="store_true", help=f"write the figures to {report.PAGE.name}")
 
 

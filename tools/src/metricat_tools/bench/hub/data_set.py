@@ -1,6 +1,7 @@
-"""A data directory of the hub with the history of many nodes, as scrapes every ten seconds would have left it.
+"""A data directory of the hub with the history of many nodes, as after scrapes every ten seconds.
 
-The samples of a few nodes are computed and encoded as maintenance does it. Their chunks are copied to further nodes.
+The samples of a few nodes are computed, and encoded as the maintenance of the store encodes them. Their chunks are
+copied to further nodes.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class _Encoded:
 
 
 def ensure(nodes: int, series: int, days: int, report: Callable[[str], None]) -> Path:
-    """Return a data directory with this history. It is made on first use, in the cache outside of the checkout."""
+    """Return a data directory with this history. It is created at the first use, in the cache outside the checkout."""
     folder = cache.root() / "bench" / f"hub-{nodes}-{series}-{days}-{_VERSION}"
     if not folder.is_dir():
         made = folder.with_suffix(".new")

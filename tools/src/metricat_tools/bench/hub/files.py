@@ -26,7 +26,7 @@ _LINES = 200_000
 
 
 def measure(folder: Path, hours: int) -> list[Figure]:
-    """Return the bytes of a sample after so many simulated hours of one node."""
+    """Return the bytes per sample after `hours` simulated hours of one node, for each program."""
     clock = recorded_nodes.Clock()
     store = EmbeddedStore.open(folder / "hub", clock=clock)
     try:

@@ -1,4 +1,4 @@
-"""The part `ingest`: samples per second of CPU, through the scraper's parser, into the store alone, by remote write.
+"""The part `ingest`: samples per CPU second by scrapes (with parsing), by the store alone, and by remote write.
 
 All rates are per second of CPU time, so that other work on the machine does not change them.
 """
@@ -40,7 +40,7 @@ _HEADERS = {
 
 
 def measure(folder: Path) -> list[Figure]:
-    """Return the three rates; remote write also of the other programs."""
+    """Return the three rates of the hub, and the rate of remote write of the other programs."""
     page = pages.parse(pages.read(), _SERIES)
     random = np.random.default_rng(1)
     columns = np.array([pages.values(line, _ROUNDS + 5, random) for line in page.lines])

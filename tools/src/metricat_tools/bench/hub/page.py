@@ -1,4 +1,4 @@
-"""The part `page`: the code of the page, its first view on a slow processor, and a live fleet of many nodes."""
+"""The part `page`: size of the web page's code, time to its first view, and frames per second with live nodes."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ async (seconds) => {
 
 
 def measure(folder: Path) -> list[Figure]:
-    """Return the figures. One server simulates the agents of all nodes."""
+    """Return the figures of the web page. One server simulates the agents of all nodes."""
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 -- only this part needs it
 
     size = sum(path.stat().st_size for path in _PAGE.glob("*.gz"))

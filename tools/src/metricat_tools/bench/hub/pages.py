@@ -1,4 +1,4 @@
-"""Pages as Metricat's agent exposes them on this machine, with values that change as on a busy one.
+"""Pages (scrape responses) of Metricat's agent on this machine, with values that change as on a busy machine.
 
 `python -m metricat_tools.bench.hub.pages FOLDER` serves the pages of a folder to any number of scrapers, and counts the
 requests of each by its User-Agent.
@@ -29,7 +29,7 @@ _INTERVAL = 10
 
 @dataclass(frozen=True)
 class Line:
-    """One series of a page."""
+    """One series of a scrape response."""
 
     text: str
     """The text of the line before the value."""
@@ -46,7 +46,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Page:
-    """A page as it was exposed, and its series."""
+    """A page: the text of one scrape response, and its series."""
 
     comments: str
     lines: tuple[Line, ...]
@@ -61,13 +61,13 @@ class Page:
 
 
 def read() -> str:
-    """Return the page of an agent on this machine."""
+    """Return the text of one scrape of an agent on this machine."""
     with running("metricat-agent", [sys.executable, "-m", "metricat_agent"]) as exporter:
         return exporter.page()
 
 
 def parse(text: str, series: int) -> Page:
-    """Return a page with so many series: cut, or some of them repeated with one more label."""
+    """Return a page with `series` series: shortened, or extended by copies of series with one more label."""
     comments = [line for line in text.splitlines() if line.startswith("#")]
     counters = {line.split()[2] for line in comments if line.startswith("# TYPE") and line.endswith(" counter")}
     lines = [_line(line, counters) for line in text.splitlines() if line and not line.startswith("#")]
@@ -95,7 +95,7 @@ def _copied(line: Line, number: int) -> tuple[str, str, tuple[tuple[str, str], .
 
 
 def values(line: Line, count: int, random: np.random.Generator) -> NDArray[np.float64]:
-    """Return values of a series every ten seconds.
+    """Return `count` values of a series, one every ten seconds.
 
     CPU time grows with the clock. Other counters grow by random whole numbers, or by hundredths if they are seconds.
     A gauge walks randomly with the decimals of its first value.
@@ -118,7 +118,7 @@ def values(line: Line, count: int, random: np.random.Generator) -> NDArray[np.fl
 
 
 def write(folder: Path, page: Page, count: int) -> int:
-    """Write successive pages of a node into a folder, and return the bytes of one."""
+    """Write `count` successive pages of a node into a folder, and return the size of one page in bytes."""
     random = np.random.default_rng(1)
     columns = np.array([values(line, count, random) for line in page.lines])
     folder.mkdir(parents=True, exist_ok=True)

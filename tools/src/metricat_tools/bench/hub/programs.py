@@ -1,4 +1,4 @@
-"""The three programs as processes on loopback, with their data in a folder."""
+"""The hub, Prometheus and VictoriaMetrics as processes on loopback, with their data in a folder."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _START_SECONDS = 60
 
 @dataclass(frozen=True)
 class Server:
-    """A running program."""
+    """A running program: its name, its process ID, its URL, and the headers of every request."""
 
     name: str
     pid: int
@@ -35,13 +35,13 @@ class Server:
     headers: Mapping[str, str]
 
     def get(self, path: str) -> bytes:
-        """Return the body of a response."""
+        """Send a GET request, and return the body of the response."""
         request = urllib.request.Request(f"{self.url}{path}", headers=dict(self.headers))
         with urllib.request.urlopen(request, timeout=600) as found:
             return bytes(found.read())
 
     def post(self, path: str, body: bytes, headers: Mapping[str, str] | None = None) -> bytes:
-        """Send a body, and return the one of the response."""
+        """Send a POST request with this body, and return the body of the response."""
         request = urllib.request.Request(f"{self.url}{path}", body, {**self.headers, **(headers or {})})
         with urllib.request.urlopen(request, timeout=600) as found:
             return bytes(found.read())

@@ -82,9 +82,9 @@ def measure(users: int, pause: float, seconds: int) -> list[Figure]:
     """Return p50 and p95 of each query.
 
     Args:
-        users: how many connections send one request at a time.
-        pause: mean seconds between two requests of a user; half of them to one and a half, at random.
-        seconds: how long.
+        users: the number of connections, each of which sends one request at a time.
+        pause: mean seconds between two requests of a user; each pause is random, from 0.5 to 1.5 times the mean.
+        seconds: the duration of the measurement.
     """
     folder = data_set.ensure(NODES, SERIES, DAYS, lambda text: print(text, file=sys.stderr))
     command = [sys.executable, "-m", query_server.__name__, str(folder), str(NODES), str(SERIES)]

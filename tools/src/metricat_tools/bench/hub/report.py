@@ -18,7 +18,7 @@ PAGE = Path(__file__).parents[5] / "docs" / "reference" / "performance.md"
 
 @dataclass(frozen=True)
 class Figure:
-    """One row: what was measured, for the hub and the other programs, and the goal."""
+    """One row: a measured quantity with its values for the hub and the other programs, and the hub's goal."""
 
     name: str
     hub: str

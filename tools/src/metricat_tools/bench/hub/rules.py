@@ -1,6 +1,6 @@
-"""The part `rules`: CPU time of one round of all shipped rules, for one node and for a hundred.
+"""The part `rules`: CPU time of one round (one evaluation of all shipped rules), for one node and for a hundred.
 
-The store has a quarter of an hour of samples, and recorded series of a week. New samples arrive between the rounds.
+The store has samples of 15 minutes, and recorded series of a week. New samples arrive between two rounds.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def _healthy(line: pages.Line, count: int, random: np.random.Generator) -> np.nd
 
 
 def measure(folder: Path) -> list[Figure]:
-    """Return the CPU time of a round for each number of nodes."""
+    """Return the CPU time of one evaluation of all shipped rules, for each number of nodes."""
     page = pages.parse(pages.read(), _SERIES)
     figures = []
     for nodes, goal in _GOALS.items():

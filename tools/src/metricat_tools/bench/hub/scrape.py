@@ -32,7 +32,7 @@ class _Use:
 
 
 def measure(folder: Path, targets: int, interval: int, seconds: int) -> list[Figure]:
-    """Return the figures for so many targets with this interval in seconds."""
+    """Return the figures of each program, for this number of targets; `interval` and `seconds` are in seconds."""
     pages.write(folder / "pages", pages.parse(pages.read(), SERIES), 60)
     with ExitStack() as stack:
         command = [sys.executable, "-m", pages.__name__, str(folder / "pages")]

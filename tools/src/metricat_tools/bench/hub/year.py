@@ -1,7 +1,7 @@
 """The part `year`: the size of a year of 100 nodes in all tiers, by a simulated clock.
 
-A sample of each tier is measured on a few nodes, and multiplied: raw samples and points of a minute over a day, points
-of an hour over two months. A year of 100 nodes has 200 billion samples.
+The bytes per sample of each tier are measured on a few nodes, and extrapolated: raw samples and points of a minute
+over a day, points of an hour over two months. A year of 100 nodes has 200 billion samples.
 """
 
 from metricat_tools.bench import store

@@ -36,7 +36,7 @@ BOARD = Board(
                     width=4,
                     height=6,
                     levels=BAD_IF_ANY,
-                    what="Needs the operator's own metrics: operator.serviceMonitor in the chart.",
+                    what="Requires the operator's own metrics: set operator.serviceMonitor.enabled in the chart.",
                 ),
                 Panel(
                     "Conditions that are not true",
@@ -68,7 +68,8 @@ BOARD = Board(
                         )
                         for what in ("desired", "ready", "updated")
                     ),
-                    what="Nodes that should have an agent, that have a ready one, and that have the newest one.",
+                    what="Nodes that should have an agent, nodes with a ready agent, and nodes with an agent of the "
+                    "newest version.",
                 ),
                 Panel(
                     "Nodes whose agent does not respond",
@@ -123,14 +124,14 @@ BOARD = Board(
                         ),
                     ),
                     unit="percentunit",
-                    what="As a share of one CPU, of the ten agents that used most in the time range.",
+                    what="CPU usage of the ten agents with the highest usage in the time range, as a share of one CPU.",
                     links=LINKS,
                 ),
                 Panel(
                     "Memory of the agents",
                     (Query(ranked("metricat_agent_resident_memory_bytes"), "{{node}}"),),
                     unit="bytes",
-                    what="The ten agents with the largest average.",
+                    what="Resident memory of the ten agents with the highest average.",
                     links=LINKS,
                 ),
                 Panel(

@@ -36,13 +36,17 @@ def _spread(title: str, name: str, what: str) -> Panel:
 BOARD = Board(
     "fleet",
     "Fleet",
-    "All nodes: which lack a resource, and which alerts are firing.",
+    "All nodes: their resource usage and their firing alerts.",
     (CLUSTER, TARGET, NODE),
     (
         PanelRow(
             "Now",
             (
-                _stat("Nodes with samples", f"count(count by (node) ({CPU}{{{NODES}}}))", "Nodes with a CPU usage."),
+                _stat(
+                    "Nodes with samples",
+                    f"count(count by (node) ({CPU}{{{NODES}}}))",
+                    "Nodes with samples of the CPU usage.",
+                ),
                 _stat(
                     "Agents down",
                     f"count(up{{{NODES}}} == 0) or vector(0)",
@@ -52,7 +56,7 @@ BOARD = Board(
                 _stat(
                     "Alerts firing",
                     f'count(ALERTS{{alertstate="firing",severity=~"warning|critical",{WITHIN}}}) or vector(0)',
-                    "Warnings and criticals. The table below lists them.",
+                    "Firing warning and critical alerts. The table below lists them.",
                     levels=BAD_IF_ANY,
                 ),
                 _stat(
@@ -119,8 +123,8 @@ BOARD = Board(
         PanelRow(
             "All nodes",
             (
-                _spread("CPU", "node_cpu_usage:percent", "How the CPU usage is distributed over the nodes."),
-                _spread("Memory", "node_memory_usage:percent", "How the memory usage is distributed over the nodes."),
+                _spread("CPU", "node_cpu_usage:percent", "Distribution of the CPU usage over the nodes."),
+                _spread("Memory", "node_memory_usage:percent", "Distribution of the memory usage over the nodes."),
             ),
         ),
         PanelRow(

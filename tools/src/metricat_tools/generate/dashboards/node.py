@@ -96,7 +96,7 @@ BOARD = Board(
                     unit="percent",
                     stacked=True,
                     most=100,
-                    what="Share of the time of all CPUs. steal is the time that the hypervisor gave to others.",
+                    what="Share of the time of all CPUs. steal is the time that the hypervisor gave to other machines.",
                     links=(TO_PROCESSES,),
                 ),
                 Panel(
@@ -217,7 +217,7 @@ BOARD = Board(
                             "retransmitted segments a second",
                         ),
                     ),
-                    what="Established connections, and segments that were sent again.",
+                    what="Established connections, and retransmitted segments.",
                 ),
                 Panel(
                     "Connection tracking",

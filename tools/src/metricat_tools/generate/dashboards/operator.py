@@ -12,7 +12,7 @@ def _quantile(share: float) -> str:
 BOARD = Board(
     "operator",
     "Operator",
-    "The operator's work. Needs its metrics: operator.serviceMonitor in the chart.",
+    "The operator's work. Requires the operator's metrics: set operator.serviceMonitor.enabled in the chart.",
     (Variable("cluster", "cluster", "metricat_leader"),),
     (
         PanelRow(

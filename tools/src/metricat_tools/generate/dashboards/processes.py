@@ -47,7 +47,7 @@ BOARD = Board(
                     "CPUs",
                     "cpu_ratio",
                     "none",
-                    "The ten processes that used most CPU time in the time range. 1 is one whole CPU.",
+                    "The ten processes with the most CPU time in the time range. 1 is one whole CPU.",
                     "sum_over_time",
                 ),
                 _panel(
@@ -73,8 +73,8 @@ BOARD = Board(
                     "table",
                     "none",
                     hidden=PLACE,
-                    what="The processes that use most now. The names of pods come from kube-state-metrics; without it, "
-                    "pod_uid is the UID in the metadata of the pod.",
+                    what="The processes with the highest usage now. The names of pods come from kube-state-metrics; "
+                    "without it, pod_uid is the UID in the metadata of the pod.",
                     links=(TO_NODE_OF_ROW,),
                     sort="CPUs",
                 ),
