@@ -21,7 +21,7 @@ from metricat_hub.promql.context import Context
 from metricat_hub.promql.evaluate import Evaluator, Value
 from metricat_hub.promql.limits import Limits, Usage, no_check, no_reservation
 from metricat_hub.promql.nodes import Node, RangeSelector, Subquery, kind, unwrapped
-from metricat_hub.promql.prepared.steps import Round
+from metricat_hub.promql.prepared.steps import NewestReader, Round
 from metricat_hub.promql.query_engine import LOOKBACK
 from metricat_hub.promql.vector import Grid, Vector, merged, without_metadata
 from metricat_hub.promql.windows import without_stale
@@ -122,7 +122,7 @@ class Engine:
     def begin(self, reader: Reader, time_ms: int) -> Round:
         """Begin a round of prepared queries at one time in milliseconds. They have no warnings."""
         context = self._context(reader, "", Grid(time_ms, time_ms, 1), LOOKBACK, None, no_check, no_reservation)
-        return Round(context, Evaluator(context, context.query))
+        return Round(context, Evaluator(context, context.query), reader if isinstance(reader, NewestReader) else None)
 
     def range(  # noqa: PLR0913 # what the API's parameters are
         self,

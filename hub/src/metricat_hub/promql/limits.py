@@ -97,11 +97,11 @@ class Usage:
         """Begin a selection: it counts the samples that the store is reading."""
         return Reading(self)
 
-    def read(self, samples: int, reading: Reading) -> None:
-        """Count samples read from the store, after a selection."""
+    def read(self, samples: int, reading: Reading | None = None) -> None:
+        """Count samples read from the store, after a selection. None: an earlier query of the round has read them."""
         self.samples += samples
         self.limits.check_samples(self.samples)
-        self.reserve(max(0, samples * BYTES_EVALUATED - reading.samples * BYTES_READ))
+        self.reserve(max(0, samples * BYTES_EVALUATED - (reading.samples * BYTES_READ if reading else 0)))
 
     def allocate(self, series: int, steps: int) -> None:
         """Check the size of an intermediate result before it is allocated, and whether the query may continue."""

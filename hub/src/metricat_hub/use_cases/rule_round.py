@@ -6,6 +6,7 @@ The samples enter the store together at the end: a commit for each rule costs mo
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from metricat_hub.model.labels import NAME
 from metricat_hub.model.ports import (
     BatchReader,
+    Hints,
     NewestSamples,
     PastReader,
     SampleBlock,
@@ -20,7 +22,9 @@ from metricat_hub.model.ports import (
     Selection,
     Series,
 )
+from metricat_hub.model.samples import is_stale
 from metricat_hub.promql.matchers import predicate
+from metricat_hub.promql.prepared.columns import NOTHING, Column, Rows
 from metricat_hub.use_cases.rule_windows import Windows
 
 if TYPE_CHECKING:
@@ -31,8 +35,11 @@ if TYPE_CHECKING:
     from metricat_hub.evaluation.samples import Samples
     from metricat_hub.model.labels import Labels
     from metricat_hub.model.metadata import Metadata
-    from metricat_hub.model.ports import Hints, Matcher, Reader, Selections
-    from metricat_hub.model.samples import Values
+    from metricat_hub.model.ports import Matcher, Reader, Selections
+    from metricat_hub.model.samples import Times, Values
+    from metricat_hub.promql.limits import Usage
+    from metricat_hub.promql.prepared.columns import LabelSets
+    from metricat_hub.promql.vector import Mask
 
 _MOST_OVERLAYS = 1000
 
@@ -65,7 +72,8 @@ class RoundReader:
         key = tuple(matchers)
         found = None
         if self._newest is not None and hints.newest and end == self._at:
-            found = self._newest.select(key, start, end, hints)
+            newest = self._newest.select(key, start, end, hints)
+            found = None if newest is None else Selection(newest)
         elif self._windows is not None:
             found = self._windows.select(key, start, end, hints, self._at)
         if found is None:
@@ -73,14 +81,27 @@ class RoundReader:
         if not self._recorded or not start <= self._at <= end:
             return found
         own = self._matching(matchers)
+        return replace(found, series=self._overlay(key).united(found.series, own, self._at)) if own else found
+
+    def newest(self, matchers: tuple[Matcher, ...], start: int, end: int, usage: Usage) -> Column | None:
+        """Return the newest sample of each series that has not ended. See `NewestReader`."""
+        if self._newest is None or end != self._at:
+            return None
+        own = self._matching(matchers) if self._recorded else None
         if not own:
-            return found
-        overlay = self._overlays.get(key)
+            return self._newest.column(matchers, start, end, usage)
+        found = self._newest.select(matchers, start, end, Hints(newest=True, reserve=usage.reading()))
+        if found is None:
+            return None
+        return self._overlay(matchers).column(found, own, self._at)
+
+    def _overlay(self, matchers: tuple[Matcher, ...]) -> _Overlay:
+        overlay = self._overlays.get(matchers)
         if overlay is None:
             if len(self._overlays) >= _MOST_OVERLAYS:
                 self._overlays = {}
-            overlay = self._overlays[key] = _Overlay(key)
-        return replace(found, series=overlay.united(found.series, own, self._at))
+            overlay = self._overlays[matchers] = _Overlay(matchers)
+        return overlay
 
     def select_many(
         self, selectors: tuple[tuple[Matcher, ...], ...], start: int, end: int, hints: Hints
@@ -131,37 +152,90 @@ class _NewestTogether:
         self._used: dict[tuple[Matcher, ...], int] = {}
         """The selectors of this round, each with its place in `selectors`, or -1."""
         self._places: dict[tuple[Matcher, ...], int] = {}
-        self._labels: dict[tuple[Matcher, ...], tuple[object, tuple[Labels, ...]]] = {}
-        """The labels of each selector, with the places of its series."""
-        self._found: Selections | None = None
         self._window: tuple[int, int] | None = None
         """The time that was read."""
+        self._from: Sequence[NDArray[np.intp]] | None = None
+        """The places of the series of each selector."""
+        self._joined: NDArray[np.intp] = np.empty(0, np.intp)
+        """These places, one selector after the other."""
+        self._bounds: list[tuple[int, int]] = []
+        """The part of each selector."""
+        self._labels: list[LabelSets] = []
+        """The labels of each selector."""
+        self._rows: dict[int, Rows] = {}
+        """The series of a selector that have not ended, by its place."""
+        self._times: Times | None = None
+        """The samples of all selectors, one after the other; None: they were not read."""
+        self._values: Values = np.empty(0)
+        self._fresh: Mask = np.empty(0, np.bool_)
+        self._ended: list[int] = []
+        """The number of series that have ended before each bound."""
 
     def begin(self) -> None:
         """Begin a round."""
         if len(self._used) != len(self._selectors) or -1 in self._used.values():
             self._selectors = tuple(self._used)
             self._places = {selector: place for place, selector in enumerate(self._selectors)}
-            self._labels = {}
-        self._used, self._found, self._window = {}, None, None
+            self._from, self._labels, self._rows = None, [], {}
+        self._used, self._times, self._window = {}, None, None
 
-    def select(self, matchers: tuple[Matcher, ...], start: int, end: int, hints: Hints) -> Selection | None:
-        """Return the newest samples of one selector; None: they were not read together."""
+    def column(self, matchers: tuple[Matcher, ...], start: int, end: int, usage: Usage) -> Column | None:
+        """Return the newest sample of each series that has not ended; None: they were not read together."""
         place = self._used[matchers] = self._places.get(matchers, -1)
         if place < 0:
             return None
         if self._window is None:
-            self._window = start, end
-            self._found = self._reader.select_many(self._selectors, start, end, hints)
-        if self._found is None or self._window != (start, end):
+            self._read(start, end, Hints(newest=True, reserve=usage.reading()))
+        if self._times is None or self._window != (start, end):
             return None
-        series, places = self._found.series, self._found.places[place]
-        if not isinstance(series, NewestSamples):
+        low, high = self._bounds[place]
+        if low == high:
+            return NOTHING
+        labels, values = self._labels[place], self._values[low:high]
+        if self._ended[low] == self._ended[high]:
+            return Column(labels, values)
+        rows = self._rows.get(place)
+        if rows is None:
+            rows = self._rows[place] = Rows()
+        return rows.chosen(labels, values, self._fresh[low:high])
+
+    def select(self, matchers: tuple[Matcher, ...], start: int, end: int, hints: Hints) -> NewestSamples | None:
+        """Return the newest samples of one selector, with staleness markers; None: they were not read together."""
+        place = self._used[matchers] = self._places.get(matchers, -1)
+        if place < 0:
             return None
-        known = self._labels.get(matchers)
-        if known is None or known[0] is not places:
-            known = self._labels[matchers] = places, tuple(series.labels[at] for at in places.tolist())
-        return Selection(NewestSamples(known[1], series.times[places], series.values[places]))
+        if self._window is None:
+            self._read(start, end, hints)
+        if self._times is None or self._window != (start, end):
+            return None
+        low, high = self._bounds[place]
+        return NewestSamples(self._labels[place], self._times[low:high], self._values[low:high])
+
+    def _read(self, start: int, end: int, hints: Hints) -> None:
+        """Read the samples of all selectors."""
+        self._window = start, end
+        found = self._reader.select_many(self._selectors, start, end, hints)
+        if found is None or not isinstance(found.series, NewestSamples):
+            return
+        series = found.series
+        if found.places is not self._from:
+            self._join(found.places, series.labels)
+        self._times, self._values = series.times[self._joined], series.values[self._joined]
+        ended = is_stale(self._values)
+        self._fresh = ~ended
+        self._ended = [0, *np.cumsum(ended).tolist()]
+
+    def _join(self, places: Sequence[NDArray[np.intp]], labels: Sequence[Labels]) -> None:
+        before: Sequence[NDArray[np.intp] | None] = self._from or [None] * len(places)
+        known = self._labels or [()] * len(places)
+        self._labels = [
+            kept if own is last else tuple(map(labels.__getitem__, own.tolist()))
+            for own, last, kept in zip(places, before, known, strict=True)
+        ]
+        self._joined = np.concatenate(places)
+        ends = np.cumsum([len(one) for one in places]).tolist()
+        self._bounds = list(pairwise([0, *ends]))
+        self._from = places
 
 
 class _Overlay:
@@ -177,6 +251,13 @@ class _Overlay:
         self._places: NDArray[np.intp] = np.empty(0, np.intp)
         """For each series of the store its row in the samples of the round; -1: it has no sample."""
         self._united: tuple[Labels, ...] = ()
+        self._active = Rows()
+
+    def column(self, found: NewestSamples, recorded: Sequence[Samples], at: int) -> Column:
+        """Return the newest sample of each series that has not ended."""
+        united = self.united(found, recorded, at)
+        assert isinstance(united, NewestSamples)  # noqa: S101 # as what was found
+        return self._active.chosen(tuple(united.labels), united.values, ~is_stale(united.values))
 
     def united(self, found: Sequence[Series], recorded: Sequence[Samples], at: int) -> Sequence[Series]:
         """Return the series of the store with the samples of the round."""

@@ -47,6 +47,15 @@ class Selection(Step):
 
     def compute(self, round_: Round) -> Column:
         """Return the newest samples, without staleness markers."""
+        node, context = self._node, round_.context
+        if round_.newest is not None and node.at is None:
+            end = context.query.end - node.offset
+            usage = context.usage
+            column = round_.newest.newest(node.matchers, end - context.lookback + 1, end, usage)
+            if column is not None:
+                usage.limits.check_series(len(column.labels))
+                usage.read(len(column.labels))
+                return column
         found = self._read(round_)
         if isinstance(found, NewestSamples):
             if not len(found.values):

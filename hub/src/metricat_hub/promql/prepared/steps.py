@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
@@ -12,10 +12,22 @@ from metricat_hub.promql.prepared.columns import NOTHING, Column, Rows, Stable
 from metricat_hub.promql.vector import Vector
 
 if TYPE_CHECKING:
+    from metricat_hub.model.ports import Matcher
     from metricat_hub.model.samples import Values
     from metricat_hub.promql.context import Context
     from metricat_hub.promql.evaluate import Evaluator
+    from metricat_hub.promql.limits import Usage
     from metricat_hub.promql.nodes import Node
+
+
+@runtime_checkable
+class NewestReader(Protocol):
+    """A reader that keeps the newest samples of all selectors of a round."""
+
+    def newest(self, matchers: tuple[Matcher, ...], start: int, end: int, usage: Usage) -> Column | None:
+        """Return the newest sample of each series that has not ended; None: select the samples instead."""
+        ...
+
 
 Value: TypeAlias = "Column | Values | str"
 """A vector, a scalar (an array of one value) or a string."""
@@ -29,6 +41,8 @@ class Round:
     """Of the query that is evaluated now."""
     evaluator: Evaluator
     """Evaluates the parts of queries that have no step of their own."""
+    newest: NewestReader | None
+    """The reader of the samples, if it is such a reader."""
     version: int = 0
     """The number of rules that have recorded samples."""
     recorded: dict[str, int] = field(default_factory=dict)
