@@ -61,7 +61,7 @@ def _stored(core: Core, series: NDArray[np.int32], times: Times) -> tuple[NDArra
 def _store(core: Core, series: NDArray[np.int32], times: Times, values: Values) -> None:
     """Write sorted samples to the file, then to memory."""
     core.check_space()
-    waiting = core.head.samples + sum(map(len, core.packing))
+    waiting = core.head.samples + core.packing.samples
     if waiting > _MOST_HEADS * max(core.settings.head_samples, _SMALL_HEAD):
         raise StoreUnavailableError(
             f"{core.folder}: {waiting} samples wait in memory to be packed. Retry later; if it persists, "

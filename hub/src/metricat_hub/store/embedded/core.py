@@ -23,7 +23,7 @@ from metricat_hub.store.embedded.database import (
     open_for_writing,
     transaction,
 )
-from metricat_hub.store.embedded.head import Head
+from metricat_hub.store.embedded.head import Head, Parts
 from metricat_hub.store.embedded.label_index import LabelIndex
 from metricat_hub.store.embedded.newest import NewestValues
 from metricat_hub.store.embedded.segments import SegmentIndex, load
@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from metricat_hub.store.embedded.head import Part
     from metricat_hub.store.embedded.settings import Settings
 
 _ANY_TIME = 2**62
@@ -87,9 +86,9 @@ class Core:
         """How often packing changed each raw window."""
         self.head_row = 0
         """The number of the last row of the head."""
-        self.packing: tuple[Part, ...] = ()
+        self.packing = Parts()
         """Samples that maintenance writes into segments now. They are no longer in `head`."""
-        self.packed: tuple[Part, ...] = ()
+        self.packed = Parts()
         """The newest samples of segments and chunks. They are in memory too, because most queries need them."""
         self.segments = SegmentIndex()
         self.packed_until = 0

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import numpy as np
+
+from metricat_hub.store.embedded.table_index import TableIndex
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -143,16 +145,69 @@ class Table:
             for number, row in zip(numbers[places].tolist(), values, strict=True):
                 yield number, times, row
 
+    def columns(self, columns: NDArray[np.intp], start: int, end: int) -> tuple[Times, Values]:
+        """Return the times from start to end, and a row of values for each of some columns."""
+        low, high = self.times.searchsorted((start, end + 1)).tolist()
+        return self.times[low:high], self.values[low:high].take(columns, axis=1).T.copy()
+
     def block(self, numbers: NDArray[np.int32], start: int, end: int) -> tuple[NDArray[np.intp], Times, Values]:
         """Return the places of the numbers that the table has, the times, and a row of values for each place."""
-        low, high = self.times.searchsorted((start, end + 1)).tolist()
         columns = self.series.searchsorted(numbers)
         columns[columns == len(self.series)] = 0
         places = np.flatnonzero(self.series[columns] == numbers)
-        return places, self.times[low:high], self.values[low:high].take(columns[places], axis=1).T.copy()
+        return places, *self.columns(columns[places], start, end)
 
 
 Part: TypeAlias = Run | Table
+
+
+class Columns(NamedTuple):
+    """Some columns of a table."""
+
+    table: Table
+    rows: NDArray[np.intp]
+    """The places of the series among those that a selector matches, in ascending order."""
+    columns: NDArray[np.intp]
+
+
+class Parts:
+    """Parts that do not change. Not safe for threads: its owner has a lock."""
+
+    def __init__(self, parts: Iterable[Part] = ()) -> None:
+        self._parts = tuple(parts)
+        self._tables: list[Table] = []
+        self._runs: list[Part] = []
+        self._index: TableIndex | None = None
+
+    def __iter__(self) -> Iterator[Part]:
+        """Yield each part."""
+        return iter(self._parts)
+
+    @property
+    def samples(self) -> int:
+        """The number of samples."""
+        return sum(map(len, self._parts))
+
+    def columns(self, numbers: NDArray[np.int32]) -> list[Columns]:
+        """Return the tables that have some of these series."""
+        index = self._indexed()
+        return [Columns(self._tables[at], rows, columns) for at, rows, columns in index.find(numbers)]
+
+    def runs(self, lowest: int, highest: int) -> list[Part]:
+        """Return the other parts that may have samples of series from one number to another."""
+        self._indexed()
+        return [run for run in self._runs if run.lowest <= highest and run.highest >= lowest]
+
+    def _indexed(self) -> TableIndex:
+        if self._index is None:
+            for part in self._parts:
+                table = part.as_table()
+                if table is None:
+                    self._runs.append(part)
+                else:
+                    self._tables.append(table)
+            self._index = TableIndex([table.series for table in self._tables])
+        return self._index
 
 
 class _GrowingTable:
@@ -175,6 +230,11 @@ class _GrowingTable:
         self._times[self._rows] = self.last = time
         self._values[self._rows] = values
         self._rows += 1
+
+    @property
+    def series(self) -> NDArray[np.int32]:
+        """The series, in ascending order."""
+        return self._series
 
     def table(self) -> Table:
         """Return the rows."""
@@ -210,6 +270,7 @@ class Head:
         """Hashes of the series of batches. The second batch with the same series begins a table."""
         self._lowest: NDArray[np.int32] | None = None
         self._highest: NDArray[np.int32] | None = None
+        self._index: TableIndex | None = None
         self.samples = 0
 
     @property
@@ -237,7 +298,7 @@ class Head:
                 self._seen.add(digest)
                 return False
             table = self._tables[key] = _GrowingTable(series.copy())
-            self._lowest = self._highest = None
+            self._lowest = self._highest = self._index = None
         if time <= table.last:
             return False
         table.add(time, values)
@@ -262,9 +323,20 @@ class Head:
         """Return all parts."""
         return (*self._large, *self._small, *(table.table() for table in self._tables.values()))
 
+    def columns(self, numbers: NDArray[np.int32]) -> list[Columns]:
+        """Return the tables that have some of these series."""
+        if self._index is None:
+            self._index = TableIndex([table.series for table in self._tables.values()])
+        tables = list(self._tables.values())
+        return [Columns(tables[at].table(), rows, columns) for at, rows, columns in self._index.find(numbers)]
+
+    def runs(self, lowest: int, highest: int) -> list[Part]:
+        """Return the other parts that may have samples of series from one number to another."""
+        return [run for run in (*self._large, *self._small) if run.lowest <= highest and run.highest >= lowest]
+
     def overlapping(self, lowest: int, highest: int) -> list[Part]:
         """Return the parts that may have samples of series from one number to another."""
-        found = [run for run in (*self._large, *self._small) if run.lowest <= highest and run.highest >= lowest]
+        found = self.runs(lowest, highest)
         if self._lowest is None or self._highest is None:
             tables = [table.table() for table in self._tables.values()]
             self._lowest = np.array([table.lowest for table in tables], np.int32)
@@ -280,5 +352,5 @@ class Head:
         self._large = list(parts)
         self._small = []
         self._tables = {}
-        self._lowest = self._highest = None
+        self._lowest = self._highest = self._index = None
         self.samples = sum(map(len, parts))

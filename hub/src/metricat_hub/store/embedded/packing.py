@@ -11,7 +11,7 @@ import numpy as np
 from metricat_hub.store.embedded import encoding, segments
 from metricat_hub.store.embedded.chunks import ChunkReader, Joined, join
 from metricat_hub.store.embedded.database import transaction
-from metricat_hub.store.embedded.head import Head
+from metricat_hub.store.embedded.head import Head, Parts
 from metricat_hub.store.embedded.segments import SegmentReader
 from metricat_hub.store.embedded.settings import MINUTE
 from metricat_hub.store.embedded.windows import RAW, identity, number_of, times_identity
@@ -52,7 +52,7 @@ def spill(core: Core, now: int) -> int:
         last_row = core.head_row
         if not parts:
             return 0
-        core.packing = parts
+        core.packing = Parts(parts)
         core.head = Head(core.head)
     try:
         encoded = [segments.encode(part) for part in segments.divided(parts)]
@@ -60,7 +60,7 @@ def spill(core: Core, now: int) -> int:
     except BaseException:
         with core.mutex:
             core.head.replace([*core.packing, *core.head.snapshot()])
-            core.packing = ()
+            core.packing = Parts()
         raise
     return sum(map(len, parts))
 
@@ -82,8 +82,8 @@ def _write_segments(core: Core, encoded: Sequence[tuple[Segment, bytes]], last_r
         core.segments.add(written)
         core.packed_until = packed_until
         core.memory_from = max(core.memory_from, min(now, last) - _KEPT)
-        core.packed = tuple(_newest((*core.packed, *core.packing), core.memory_from))
-        core.packing = ()
+        core.packed = Parts(_newest((*core.packed, *core.packing), core.memory_from))
+        core.packing = Parts()
 
 
 def _newest(parts: Iterable[Part], after: int) -> Iterator[Part]:

@@ -61,7 +61,7 @@ def collect(core: Core) -> Statistics:
             idle,
             core.settings.series_limit,
             core.refused_series,
-            core.head.samples + sum(map(len, core.packing)),
+            core.head.samples + core.packing.samples,
             dict(core.rejected),
             size,
             core.wal_size(),

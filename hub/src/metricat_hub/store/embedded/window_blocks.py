@@ -19,13 +19,13 @@ from metricat_hub.store.embedded.segments import SegmentReader
 from metricat_hub.store.embedded.windows import RAW
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from metricat_hub.model.samples import Times, Values
     from metricat_hub.store.embedded.core import Core
-    from metricat_hub.store.embedded.head import Part
+    from metricat_hub.store.embedded.head import Columns, Part
     from metricat_hub.store.embedded.segments import Segment
 
 _MOST_WINDOWS = 4
@@ -91,10 +91,12 @@ def raw_blocks(
         if in_file and (len(windows) > _MOST_WINDOWS or len(numbers) > _MOST_SERIES):
             return None
         # All at the same moment: until a version changes, memory and segments have the samples of the new chunks.
-        parts = [*(() if in_file else core.packed), *core.packing, *core.head.overlapping(lowest, highest)]
+        holders = (core.packing, core.head) if in_file else (core.packed, core.packing, core.head)
+        tables = [columns for one in holders for columns in one.columns(numbers)]
+        runs = [run for one in holders for run in one.runs(lowest, highest)]
         segments = core.segments.overlapping(lowest, highest, start, end) if in_file else []
         versions = {window: core.versions[window] for window in windows} if in_file else {}
-    sources = _lists(_blocks_of(parts, numbers, start, end))
+    sources = _lists([*_of_tables(tables, start, end), *_blocks_of(runs, numbers, start, end)], len(numbers))
     if sources is not None and in_file:
         stored = _in_file(core, numbers, start, end, (versions, segments), reserve)
         sources = None if stored is None else [*stored, *sources]
@@ -117,7 +119,8 @@ def _in_file(  # noqa: PLR0913, PLR0917 -- what to read, and a callback
     sources = []
     with core.readers.borrow() as connection:
         of_segments = _of_segments(core, SegmentReader(connection), segments, numbers)
-        kept = None if of_segments is None else _lists([_trimmed(one, start, end) for one in of_segments])
+        trimmed = None if of_segments is None else [_trimmed(one, start, end) for one in of_segments]
+        kept = None if trimmed is None else _lists(trimmed, len(numbers))
         if kept is None:
             return None
         reserve(sum(one.values.size for blocks in kept for one in blocks))
@@ -165,6 +168,14 @@ def _trimmed(block: SampleBlock, start: int, end: int) -> SampleBlock:
     return SampleBlock(block.rows, block.times[low:high], block.values[:, low:high])
 
 
+def _of_tables(tables: Sequence[Columns], start: int, end: int) -> Iterator[SampleBlock]:
+    """Yield the samples of some columns of tables."""
+    for table, rows, columns in tables:
+        times, values = table.columns(columns, start, end)
+        if len(times):
+            yield SampleBlock(rows, times, values)
+
+
 def _blocks_of(parts: Sequence[Part], numbers: NDArray[np.int32], start: int, end: int) -> list[SampleBlock]:
     """Return the samples of some parts as blocks."""
     lowest, highest = int(numbers[0]), int(numbers[-1])
@@ -185,20 +196,26 @@ def _blocks_of(parts: Sequence[Part], numbers: NDArray[np.int32], start: int, en
     return found
 
 
-def _lists(found: Iterable[SampleBlock]) -> list[list[SampleBlock]] | None:
+def _lists(found: Iterable[SampleBlock], count: int) -> list[list[SampleBlock]] | None:
     """Return blocks in lists that have each series once; None: samples arrived out of order, or there are many lists.
 
-    Blocks of the same series, such as those of a target before and after a restart of it, become one.
+    Blocks of the same series, such as those of a target before and after a restart of it, become one. `count` is the
+    number of all series.
     """
     tables: dict[bytes, list[SampleBlock]] = {}
     for block in found:
         if len(block.times):
             tables.setdefault(block.rows.tobytes(), []).append(block)
-    sources: list[tuple[set[int], list[SampleBlock]]] = []
+    blocks: list[SampleBlock] = []
     for same in tables.values():
         joined = same[0] if len(same) == 1 else _in_one(same)
         if joined is None:
             return None
+        blocks.append(joined)
+    if not blocks or int(np.bincount(np.concatenate([one.rows for one in blocks]), minlength=count).max()) < 2:
+        return [blocks]
+    sources: list[tuple[set[int], list[SampleBlock]]] = []
+    for joined in blocks:
         rows = set(joined.rows.tolist())
         free = next((one for one in sources if one[0].isdisjoint(rows)), None)
         if free is None:
@@ -208,7 +225,7 @@ def _lists(found: Iterable[SampleBlock]) -> list[list[SampleBlock]] | None:
                 return None
         free[0].update(rows)
         free[1].append(joined)
-    return [blocks for _, blocks in sources] or [[]]
+    return [own for _, own in sources]
 
 
 def _in_one(parts: Sequence[SampleBlock]) -> SampleBlock | None:
