@@ -193,8 +193,7 @@ class Evaluator:
         found = self.range_series(node, function)
         if not isinstance(found, SampleBlocks):
             return None
-        ready = of_blocks(found, starts, ends)
-        return None if ready is None else (list(found.labels), ready)
+        return list(found.labels), of_blocks(found, starts, ends)
 
     def range_series(self, node: RangeSelector, function: str) -> Sequence[Series]:
         """Return the samples of a range selector, with staleness markers."""

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 import numpy as np
 
 from metricat_hub.promql import sums
+from metricat_hub.promql.windows import Block, Together, together
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from metricat_hub.model.samples import Times, Values
     from metricat_hub.promql.vector import Indices, Mask
-    from metricat_hub.promql.windows import Block
 
 Rolled: TypeAlias = "tuple[Values, Mask]"
 EXTRAPOLATED: Final = frozenset({"delta", "increase", "rate"})
@@ -115,7 +115,8 @@ def extrapolated(name: str, blocks: Iterable[Block]) -> Iterator[tuple[Indices, 
         return
     blocks = chain([first], blocks)
     if len(first.low) == 1:
-        yield from _of_one_window(blocks, counter=counter, per_second=per_second)
+        for one in together(blocks):
+            yield one.rows, _of_one_window(one, counter=counter, per_second=per_second)
         return
     waiting: list[tuple[Block, _Change]] = []
     size = 0
@@ -129,31 +130,18 @@ def extrapolated(name: str, blocks: Iterable[Block]) -> Iterator[tuple[Indices, 
         yield _together(waiting, counter=counter, per_second=per_second)
 
 
-def _of_one_window(blocks: Iterable[Block], *, counter: bool, per_second: bool) -> Iterator[tuple[Indices, Rolled]]:
-    """Yield the results of blocks with one window each. Blocks with as many samples are computed together."""
-    by_width: dict[int, list[Block]] = {}
-    for block in blocks:
-        width = int(block.high[0] - block.low[0])
-        if width:
-            by_width.setdefault(width, []).append(block)
-    for width, same_width in by_width.items():
-        most = max(1, _AT_ONCE // (width * max(len(one.rows) for one in same_width)))
-        for at in range(0, len(same_width), most):
-            part = same_width[at : at + most]
-            inside = [one.values[:, one.low[0] : one.high[0]] for one in part]
-            values = np.concatenate(inside) if len(inside) > 1 else inside[0]
-            sizes = [len(one.rows) for one in part]
-            first = np.repeat([one.times[one.low[0]] for one in part], sizes)[:, None]
-            last = np.repeat([one.times[one.high[0] - 1] for one in part], sizes)[:, None]
-            change = values[:, -1:] - values[:, :1]
-            if counter:
-                before, after = values[:, :-1], values[:, 1:]
-                for row in np.flatnonzero((after < before).any(axis=1)).tolist():
-                    for lost in before[row, after[row] < before[row]].tolist():
-                        change[row] += lost
-            found = _Change(change, values[:, :1], first, last, np.full((len(values), 1), width))
-            rows = np.concatenate([one.rows for one in part])
-            yield rows, _extrapolated(found, part[0].starts, part[0].ends, counter=counter, per_second=per_second)
+def _of_one_window(window: Together, *, counter: bool, per_second: bool) -> Rolled:
+    """Return `rate`, `increase` or `delta` of each series."""
+    values, width = window.values, window.values.shape[1]
+    change = values[:, -1:] - values[:, :1]
+    if counter:
+        before, after = values[:, :-1], values[:, 1:]
+        for row in np.flatnonzero((after < before).any(axis=1)).tolist():
+            for lost in before[row, after[row] < before[row]].tolist():
+                change[row] += lost
+    first, last = window.times[window.blocks, :1], window.times[window.blocks, -1:]
+    found = _Change(change, values[:, :1], first, last, np.full((len(values), 1), width))
+    return _extrapolated(found, window.starts, window.ends, counter=counter, per_second=per_second)
 
 
 def _together(waiting: Sequence[tuple[Block, _Change]], *, counter: bool, per_second: bool) -> tuple[Indices, Rolled]:
@@ -476,7 +464,28 @@ ROLLUPS: Final[dict[str, Rollup]] = {
     "ts_of_max_over_time": _time_of_max,
     "ts_of_min_over_time": _time_of_min,
 }
-TIMELESS: Final = frozenset(
+_TRENDS: Final = frozenset({"deriv", "predict_linear"})
+_TIMELESS: Final = frozenset(
     name for name in ROLLUPS if name.endswith("_over_time") and not name.startswith("ts_of_")
 ) - {"absent_over_time", "count_over_time"}
 """The functions that do not depend on the times of the samples within the range."""
+OF_ONE_WINDOW: Final = EXTRAPOLATED | _TRENDS | _TIMELESS
+"""The functions that `of_one_window` computes."""
+
+
+def of_one_window(name: str, window: Together, scalars: Sequence[Values], now: Values | Indices) -> Rolled:
+    """Return the values of a function at one time, in milliseconds, and which exist. Each is a column."""
+    if name in EXTRAPOLATED:
+        return _of_one_window(window, counter=name != "delta", per_second=name == "rate")
+    count, width = window.values.shape
+    if name in _TRENDS:
+        since = now if name == "predict_linear" else window.times[:, :1]
+        seconds = ((window.times - since).astype(np.float64) / 1e3)[:, None]
+        if len(seconds) > 1:
+            seconds = seconds[window.blocks]
+        slope, intercept = _regression(window.values[:, None], np.ones((1, 1, width), dtype=bool), seconds)
+        value = slope if name == "deriv" else slope * scalars[0] + intercept
+        return value, np.full((count, 1), width >= 2)
+    low, high = np.zeros(1, np.intp), np.full(1, width)
+    block = Block(window.rows, np.arange(width), window.values, low, high, window.starts, window.ends)
+    return ROLLUPS[name](block, scalars)

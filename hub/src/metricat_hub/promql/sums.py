@@ -7,14 +7,19 @@ many windows at once.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 if TYPE_CHECKING:
     from metricat_hub.model.samples import Values
     from metricat_hub.promql.vector import Indices, Mask
+
+
+_FEW: Final = 256
+"""As many terms or fewer are added one after the other: `fsum` costs less than a dozen numpy operations."""
 
 
 @dataclass(slots=True)
@@ -63,6 +68,16 @@ def _split(values: Values) -> tuple[Values, Values | None]:
 def last_axis(values: Values) -> Sum:
     """Return the sums over the last axis."""
     high, special = _split(values)
+    if 0 < values.size <= _FEW:
+        terms = high.reshape(-1, values.shape[-1]).tolist()
+        try:
+            totals = [math.fsum(row) for row in terms]
+            lows = [math.fsum((*row, -total)) for row, total in zip(terms, totals, strict=True)]
+        except OverflowError:
+            pass  # the sum of pairs marks it
+        else:
+            pair = np.array([totals, lows]).reshape(2, *values.shape[:-1])
+            return Sum(pair[0], pair[1], None if special is None else special.sum(axis=-1))
     low = np.zeros_like(high)
     while (size := high.shape[-1]) > 1:
         whole = size - size % 2

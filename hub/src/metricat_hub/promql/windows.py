@@ -12,7 +12,7 @@ from metricat_hub.model.samples import is_stale
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from metricat_hub.model.ports import SampleBlocks, Series
+    from metricat_hub.model.ports import SampleBlock, SampleBlocks, Series
     from metricat_hub.model.samples import Times, Values
     from metricat_hub.promql.vector import Indices, Mask
 
@@ -69,44 +69,80 @@ class Block:
             yield part, block.values[:, index], valid, index
 
 
-def of_blocks(found: SampleBlocks, starts: Times, ends: Times) -> Iterator[Block] | None:
-    """Yield blocks of series that a store returned as blocks; None: some of them have staleness markers."""
-    if any(bool(is_stale(one.values).any()) for one in found.blocks):
-        return None
-    return (
-        Block(
-            one.rows,
-            one.times,
-            one.values,
-            low := np.searchsorted(one.times, starts, side="right"),
-            np.maximum(low, np.searchsorted(one.times, ends, side="right")),
-            starts,
-            ends,
-        )
-        for one in found.blocks
-    )
+def of_blocks(found: SampleBlocks, starts: Times, ends: Times) -> Iterator[Block]:
+    """Yield blocks of series that a store returned as blocks, without staleness markers."""
+    for one in found.blocks:
+        stale = is_stale(one.values)
+        for rows, times, values in (
+            _without_stale(one, stale) if bool(stale.any()) else ((one.rows, one.times, one.values),)
+        ):
+            low = np.searchsorted(times, starts, side="right")
+            high = np.maximum(low, np.searchsorted(times, ends, side="right"))
+            yield Block(rows, times, values, low, high, starts, ends)
 
 
-def joined(found: Iterable[Block]) -> Iterator[Block]:
-    """Yield blocks with one window each; those with as many samples as one block, whose times are not theirs.
+def _without_stale(block: SampleBlock, stale: Mask) -> Iterator[tuple[Indices, Times, Values]]:
+    """Yield rows, times and values of the series that have staleness markers at the same times."""
+    groups: dict[bytes, list[int]] = {}
+    for row, mask in enumerate(stale):
+        groups.setdefault(mask.tobytes(), []).append(row)
+    for rows in groups.values():
+        kept = ~stale[rows[0]]
+        if bool(kept.any()):
+            yield block.rows[rows], block.times[kept], block.values[rows][:, kept]
 
-    For functions that do not depend on the times. Each scrape target has its own timestamps, so there are many blocks.
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """The samples of one window of several blocks, which has as many samples of each series.
+
+    Each scrape target has its own timestamps, so there are many blocks. A function computes all of them at once.
     """
-    by_width: dict[int, list[Block]] = {}
+
+    rows: Indices
+    """The rows of the result."""
+    times: Times
+    """A row for each block."""
+    blocks: Indices
+    """For each series its row of the times."""
+    values: Values
+    starts: Times
+    """The start of the window: one element."""
+    ends: Times
+
+    def chosen(self, mask: Mask) -> Together:
+        """Return the series whose rows of the result are marked."""
+        inside = mask[self.rows]
+        if bool(inside.all()):
+            return self
+        return Together(self.rows[inside], self.times, self.blocks[inside], self.values[inside], self.starts, self.ends)
+
+
+def together(found: Iterable[Block]) -> Iterator[Together]:
+    """Yield the samples of blocks with one window each, without empty windows."""
+    by_width: dict[int, list[tuple[Block, int, int]]] = {}
     for block in found:
-        by_width.setdefault(int(block.high[0] - block.low[0]), []).append(block)
+        low, high = int(block.low[0]), int(block.high[0])
+        if low < high:
+            by_width.setdefault(high - low, []).append((block, low, high))
     for width, same in by_width.items():
-        most = max(1, _BLOCK // max(1, width * max(len(one.rows) for one in same)))
+        most = max(1, _BLOCK // (width * max(len(one.rows) for one, _, _ in same)))
         for at in range(0, len(same), most):
             part = same[at : at + most]
-            yield Block(
-                np.concatenate([one.rows for one in part]),
-                np.arange(width),
-                np.concatenate([one.values[:, one.low[0] : one.high[0]] for one in part]),
-                np.zeros(1, np.intp),
-                np.full(1, width),
-                part[0].starts,
-                part[0].ends,
+            block = part[0][0]
+            if len(part) == 1:
+                [(_, low, high)] = part
+                only = np.zeros(len(block.rows), np.intp)
+                values = block.values[:, low:high]
+                yield Together(block.rows, block.times[None, low:high], only, values, block.starts, block.ends)
+                continue
+            yield Together(
+                np.concatenate([one.rows for one, _, _ in part]),
+                np.stack([one.times[low:high] for one, low, high in part]),
+                np.repeat(np.arange(len(part)), [len(one.rows) for one, _, _ in part]),
+                np.concatenate([one.values[:, low:high] for one, low, high in part]),
+                block.starts,
+                block.ends,
             )
 
 

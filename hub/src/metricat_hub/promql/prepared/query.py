@@ -24,10 +24,10 @@ from metricat_hub.promql.nodes import (
 )
 from metricat_hub.promql.prepared import calls, operators
 from metricat_hub.promql.prepared.aggregation import Aggregation
-from metricat_hub.promql.prepared.selections import Changes, Rollup, Selection, names_of
+from metricat_hub.promql.prepared.selections import Rollup, Selection, SharedRange, names_of
 from metricat_hub.promql.prepared.steps import Constant, General, Step
 from metricat_hub.promql.printing import text
-from metricat_hub.promql.rollups import EXTRAPOLATED, ROLLUPS
+from metricat_hub.promql.rollups import EXTRAPOLATED, OF_ONE_WINDOW, ROLLUPS
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -60,7 +60,7 @@ class Preparation:
         """Compile queries of a round that records samples of some metrics."""
         self._steps: dict[str, Step] = {}
         self._recorded = recorded
-        self._changes: dict[tuple[str, int, int], Changes] = {}
+        self._ranges: dict[tuple[int, int], SharedRange] = {}
 
     def prepare(self, query: str) -> Prepared | None:
         """Return a query in a form for repeated evaluation; None: its value is a range vector.
@@ -144,13 +144,14 @@ class Preparation:
         if not isinstance(argument, RangeSelector) or argument.selector.modifier or node.name in _NOT_PREPARED:
             return General(node)
         scalars = [self._step(one) for one in node.arguments if kind(one) != "matrix"]
-        return Rollup(node, argument, scalars, self._together(node.name, argument))
+        shared = None if scalars else self._shared(node.name, argument)
+        return Rollup(node, argument, scalars, shared)
 
-    def _together(self, function: str, argument: RangeSelector) -> Changes | None:
-        """Return the place where a selector is computed with others; None: its samples may change during the round."""
+    def _shared(self, function: str, argument: RangeSelector) -> SharedRange | None:
+        """Return the selectors that are read with this one; None: its samples may change during the round."""
         selector = argument.selector
         names = names_of(selector.matchers)
-        if function not in EXTRAPOLATED or selector.at is not None or not names or names & set(self._recorded):
+        if function not in OF_ONE_WINDOW or selector.at is not None or not names or names & set(self._recorded):
             return None
-        key = function, argument.range, selector.offset
-        return self._changes.setdefault(key, Changes(*key))
+        key = argument.range, selector.offset
+        return self._ranges.setdefault(key, SharedRange(*key))

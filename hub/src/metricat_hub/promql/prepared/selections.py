@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -11,11 +11,11 @@ from metricat_hub.model.ports import BatchReader, Hints, NewestSamples, SampleBl
 from metricat_hub.model.samples import is_stale
 from metricat_hub.promql.prepared.columns import NOTHING, Column, Derived, Rows, Stable, all_without_metadata
 from metricat_hub.promql.prepared.steps import General, Step
-from metricat_hub.promql.rollups import EXTRAPOLATED, ROLLUPS, TIMELESS, extrapolated, predict_linear
-from metricat_hub.promql.windows import joined, of_blocks
+from metricat_hub.promql.rollups import OF_ONE_WINDOW, ROLLUPS, of_one_window
+from metricat_hub.promql.windows import of_blocks, together
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from metricat_hub.model.ports import Matcher, Selections, Series
     from metricat_hub.model.samples import Values
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from metricat_hub.promql.prepared.columns import LabelSets
     from metricat_hub.promql.prepared.steps import Round
     from metricat_hub.promql.vector import Indices, Mask
+    from metricat_hub.promql.windows import Together
 
 _KEEP_NAMES = frozenset({"first_over_time", "last_over_time"})
 
@@ -70,66 +71,105 @@ class Selection(Step):
         return context.select(node.matchers, end - context.lookback + 1, end, newest=True)
 
 
-class Changes:
-    """`rate`, `increase` or `delta` of several selectors with one range, computed at once in each round.
+class SharedRange:
+    """Range selectors with one range and offset. A round reads their samples at once.
 
     A scrape target is one block of samples then, not one for each selector.
     """
 
-    def __init__(self, function: str, range_: int, offset: int) -> None:
-        self._function = function
+    def __init__(self, range_: int, offset: int) -> None:
         self._range = range_
         self._offset = offset
         self._selectors: dict[tuple[Matcher, ...], int] = {}
+        self._functions: dict[str, set[int]] = {}
+        """The places of the selectors of each function."""
         self._read: tuple[tuple[Matcher, ...], ...] = ()
         self._round: Round | None = None
-        self._result: tuple[Selections, Values, Mask] | None = None
+        self._found: Selections | None = None
+        self._samples: list[Together] = []
+        self._results: dict[str, Result] = {}
 
-    def add(self, matchers: tuple[Matcher, ...]) -> int:
+    def add(self, matchers: tuple[Matcher, ...], function: str) -> int:
         """Add a selector, and return its place."""
-        return self._selectors.setdefault(matchers, len(self._selectors))
+        place = self._selectors.setdefault(matchers, len(self._selectors))
+        self._functions.setdefault(function, set()).add(place)
+        return place
 
-    def result(self, round_: Round) -> tuple[Selections, Values, Mask] | None:
-        """Return the series of all selectors, their values, and which exist; None: compute each selector."""
+    def result(self, function: str, round_: Round) -> Result | None:
+        """Return the values of the function for each series of its selectors; None: compute each selector."""
         if self._round is not round_:
-            self._result = self._computed(round_)
+            self._found, self._samples, self._results = None, [], {}
+            self._select(round_)
             self._round = round_
-        return self._result
+        if self._found is None:
+            return None
+        result = self._results.get(function)
+        if result is None:
+            result = self._results[function] = self._computed(function, self._found)
+            if len(self._results) == len(self._functions):
+                self._samples = []
+        return result
 
-    def _computed(self, round_: Round) -> tuple[Selections, Values, Mask] | None:
+    def _select(self, round_: Round) -> None:
         context = round_.context
         if not isinstance(context.reader, BatchReader) or context.tier is not None:
-            return None
+            return
         if len(self._read) < len(self._selectors):
             self._read = tuple(self._selectors)
         context.usage.check()
         reading = context.usage.reading()
         end = context.query.end - self._offset
-        hints = Hints(range=self._range, function=self._function, reserve=reading)
-        found = context.reader.select_many(self._read, end - self._range + 1, end, hints)
+        found = context.reader.select_many(
+            self._read, end - self._range + 1, end, Hints(range=self._range, reserve=reading)
+        )
         if found is None or not isinstance(found.series, SampleBlocks):
-            return None
+            return
         context.usage.read(sum(one.values.size for one in found.series.blocks), reading)
         ends = np.array([end])
-        ready = of_blocks(found.series, ends - self._range, ends)
-        if ready is None:
-            return None
-        values, present = np.zeros(len(found.series.labels)), np.zeros(len(found.series.labels), dtype=bool)
-        for rows, (rolled, exists) in extrapolated(self._function, ready):
-            values[rows], present[rows] = rolled[:, 0], exists[:, 0]
-        return found, values, present
+        self._samples = list(together(of_blocks(found.series, ends - self._range, ends)))
+        self._found = found
+
+    def _computed(self, function: str, found: Selections) -> Result:
+        own, count = self._functions[function], len(found.series.labels)
+        samples = self._samples
+        if len(own) < len(self._selectors):
+            mask = np.zeros(count, dtype=bool)
+            for place in own:
+                mask[found.places[place]] = True
+            samples = [one.chosen(mask) for one in samples]
+        return Result(found, *_values(function, samples, count, (), np.empty(0)))
+
+
+class Result(NamedTuple):
+    """The values of a function for all series of several selectors, and which exist."""
+
+    found: Selections
+    values: Values
+    present: Mask
+
+
+def _values(
+    function: str, samples: Iterable[Together], count: int, scalars: Sequence[Values], now: Values | Indices
+) -> tuple[Values, Mask]:
+    """Return the values of a function for each of some series, and which exist."""
+    values, present = np.zeros(count), np.zeros(count, dtype=bool)
+    for one in samples:
+        if len(one.rows):
+            rolled, exists = of_one_window(function, one, scalars, now)
+            values[one.rows], present[one.rows] = rolled[:, 0], exists[:, 0]
+    return values, present
 
 
 class Rollup(Step):
     """A function of a range selector, such as `rate`."""
 
     __slots__ = (
-        *("_argument", "_changes", "_dropped", "_general", "_labels", "_name", "_place", "_places"),
-        *("_rows", "_scalars", "_stable"),
+        *("_argument", "_dropped", "_general", "_labels", "_name", "_place", "_places"),
+        *("_rows", "_scalars", "_shared", "_stable"),
     )
 
     def __init__(
-        self, node: Call, argument: RangeSelector, scalars: Sequence[Step], changes: Changes | None = None
+        self, node: Call, argument: RangeSelector, scalars: Sequence[Step], shared: SharedRange | None = None
     ) -> None:
         names = names_of(argument.selector.matchers)
         # The series of one metric differ in other labels than the name.
@@ -141,39 +181,37 @@ class Rollup(Step):
         self._rows = Rows()
         self._dropped = Derived(all_without_metadata)
         self._general = General(node)
-        self._changes = changes
-        self._place = changes.add(argument.selector.matchers) if changes else 0
+        self._shared = shared
+        self._place = shared.add(argument.selector.matchers, node.name) if shared else 0
         self._places: Indices | None = None
         self._labels: LabelSets = ()
         """The labels of these places."""
 
     def compute(self, round_: Round) -> Column:
         """Return the value of the function for each series that has enough samples."""
-        together = self._changes and self._changes.result(round_)
-        if together:
-            return self._chosen(*together)
+        shared = self._shared and self._shared.result(self._name, round_)
+        if shared:
+            return self._chosen(*shared)
         selector, evaluator = self._argument.selector, round_.evaluator
-        ends = evaluator.references(selector.offset, selector.at)
-        starts = ends - self._argument.range
         found = evaluator.range_series(self._argument, self._name)
-        ready = of_blocks(found, starts, ends) if isinstance(found, SampleBlocks) else None
-        if ready is None or not isinstance(found, SampleBlocks):
+        if not isinstance(found, SampleBlocks):
             return self._general.column(round_)  # the query has these samples already
         if not len(found.labels):
             return NOTHING
+        ends = evaluator.references(selector.offset, selector.at)
+        ready = of_blocks(found, ends - self._argument.range, ends)
         scalars = [one.scalar(round_) for one in self._scalars]
-        values, present = np.zeros(len(found.labels)), np.zeros(len(found.labels), dtype=bool)
-        if self._name in EXTRAPOLATED:
-            for rows, (rolled, exists) in extrapolated(self._name, ready):
-                values[rows], present[rows] = rolled[:, 0], exists[:, 0]
+        count = len(found.labels)
+        if self._name in OF_ONE_WINDOW:
+            values, present = _values(self._name, together(ready), count, scalars, evaluator.times)
         else:
-            for block in joined(ready) if self._name in TIMELESS else ready:
-                if self._name == "predict_linear":
-                    rolled, exists = predict_linear(block, scalars, evaluator.times)
-                else:
-                    rolled, exists = ROLLUPS[self._name](block, scalars)
+            values, present = np.zeros(count), np.zeros(count, dtype=bool)
+            for block in ready:
+                rolled, exists = ROLLUPS[self._name](block, scalars)
                 values[block.rows], present[block.rows] = rolled[:, 0], exists[:, 0]
-        result = self._rows.chosen(self._stable(found.labels), values, present)
+        return self._named(self._rows.chosen(self._stable(found.labels), values, present))
+
+    def _named(self, result: Column) -> Column:
         return result if self._name in _KEEP_NAMES else Column(self._dropped.of(result.labels), result.values)
 
     def _chosen(self, found: Selections, values: Values, present: Mask) -> Column:
@@ -184,5 +222,4 @@ class Rollup(Step):
             self._places = places
         if not len(places):
             return NOTHING
-        result = self._rows.chosen(self._labels, values[places], present[places])
-        return Column(self._dropped.of(result.labels), result.values)
+        return self._named(self._rows.chosen(self._labels, values[places], present[places]))
