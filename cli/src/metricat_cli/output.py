@@ -26,6 +26,11 @@ def structured(value: Any, form: str) -> str:
     return str(yaml.safe_dump(value, sort_keys=False, width=120)).rstrip()
 
 
+def note(text: str) -> None:
+    """Print a note about the output to standard error, so that the output itself can be piped."""
+    print(f"note: {text}", file=sys.stderr)  # noqa: T201 -- for people
+
+
 def colored(text: str, color: str) -> str:
     """Return the text in a color if standard output is a terminal and NO_COLOR is not set."""
     if not color or os.environ.get("NO_COLOR") or not sys.stdout.isatty():

@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import yaml
@@ -20,19 +21,44 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def children(name: str, namespace: str, spec: Mapping[str, Any], image: str) -> list[Manifest]:
+UNKNOWN_LABELS = (
+    "no labels are set in {fields}. The operator may add labels there, by which a Prometheus selects the objects. They "
+    "depend on the Prometheus objects of the cluster"
+)
+
+
+@dataclass(frozen=True)
+class ExtraLabels:
+    """The labels that the operator adds to ServiceMonitor and PrometheusRules if the spec sets none."""
+
+    monitor: Mapping[str, str] = field(default_factory=dict)
+    rules: Mapping[str, str] = field(default_factory=dict)
+
+
+def without_labels(spec: Mapping[str, Any]) -> list[str]:
+    """Return the fields of a spec that would set labels, and are not set: the operator chooses these labels."""
+    return [
+        f"spec.{section}.labels" for section in ("monitor", "alerts") if (spec.get(section) or {}).get("labels") is None
+    ]
+
+
+def children(
+    name: str, namespace: str, spec: Mapping[str, Any], image: str, extra: ExtraLabels | None = None
+) -> list[Manifest]:
     """Return the managed objects of a target, as an operator with this image of agents builds them.
 
     Raises:
         CommandError: the spec is not valid.
     """
     from metricat_operator.api.parse import parse  # noqa: PLC0415 -- Pydantic takes a second; `--help` needs none
+    from metricat_operator.facts.model import DefaultLabels  # noqa: PLC0415 -- as above
     from metricat_operator.manifests import Context, build_children  # noqa: PLC0415 -- as above
 
     parsed = parse(spec)
     if parsed.spec is None or parsed.errors:
         raise CommandError(f"the spec of {namespace}/{name} is not valid: " + "; ".join(parsed.errors))
-    found = build_children(Context(name, namespace, "", parsed.spec, agent_image=image))
+    labels = DefaultLabels(extra.monitor, extra.rules) if extra else DefaultLabels()
+    found = build_children(Context(name, namespace, "", parsed.spec, agent_image=image, default_labels=labels))
     for manifest in found:
         del manifest["metadata"]["ownerReferences"]  # the UID is known only in the cluster
     return found

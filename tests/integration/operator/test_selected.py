@@ -1,11 +1,14 @@
 """The status reports whether a Prometheus selects the ServiceMonitor and the PrometheusRules, and what is missing."""
 
+import json
 import shlex
 from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 import pytest
 
+from metricat_cli.__main__ import main
 from support.harness import Cluster, Manifest, eventually, served, target, wait_ready
 
 EVERY: dict[str, object] = {}
@@ -91,6 +94,42 @@ def test_choice_between_several_prometheuses_is_requested(cluster: Cluster, name
     eventually(lambda: selected().get("status") == "True")
     assert selected()["message"] == f"Prometheus {namespace}/first selects the ServiceMonitor and the PrometheusRule"
     cluster.do("delete", "prometheus", "first", "second", "-n", namespace)
+
+
+@pytest.mark.usefixtures("prometheus_kind")
+def test_diff_compares_with_the_labels_that_the_operator_set(
+    cluster: Cluster,
+    namespace: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("KUBECONFIG", str(cluster.kubeconfig))
+    file = tmp_path / "target.yaml"
+
+    def difference(spec: Manifest) -> list[str]:
+        capsys.readouterr()
+        file.write_text(json.dumps(target(namespace, spec)))
+        main(["diff", "-f", str(file)])
+        lines = capsys.readouterr().out.splitlines()
+        return [line.replace(" ", "") for line in lines if line[:1] in "+-" and line[:3] not in ("+++", "---")]
+
+    cluster.apply(labelled(namespace, "k8s", "diffed"), target(namespace))
+    eventually(
+        lambda: (
+            (cluster.get("servicemonitor", "metricat-nodes", namespace) or {"metadata": {}})["metadata"]
+            .get("labels", {})
+            .get("release")
+            == "diffed"
+        )
+    )
+    wait_ready(cluster, namespace)
+    own = {"labels": {"release": "diffed"}}
+    assert difference({}) == []
+    assert difference({"monitor": own, "alerts": own}) == []
+    changed = difference({"monitor": {"labels": {"release": "mine"}}})
+    assert changed == ["-release:diffed", "+release:mine"]
+    cluster.do("delete", "prometheus", "k8s", "-n", namespace)
 
 
 @pytest.mark.usefixtures("prometheus_kind")

@@ -67,6 +67,29 @@ def test_render_prints_the_operators_objects(capsys: pytest.CaptureFixture[str])
     assert found == expected
 
 
+def test_render_names_the_labels_that_depend_on_the_cluster(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "target.yaml"
+    head = "kind: MonitoringTarget\nmetadata: {name: a}\n"
+    for spec, fields in (
+        ("{}", "spec.monitor.labels and spec.alerts.labels"),
+        ("{monitor: {labels: {}}}", "spec.alerts.labels"),
+    ):
+        file.write_text(f"{head}spec: {spec}\n")
+        assert main(["render", "-f", str(file)]) == 0
+        assert f"note: no labels are set in {fields}. The operator may add labels" in capsys.readouterr().err
+    file.write_text(f"{head}spec: {{monitor: {{labels: {{}}}}, alerts: {{labels: {{a: b}}}}}}\n")
+    assert main(["render", "-f", str(file)]) == 0
+    assert capsys.readouterr().err == ""
+
+
+def test_extra_labels_are_those_of_a_spec_without_labels() -> None:
+    extra = rendering.ExtraLabels({"release": "kps"}, {"role": "rules"})
+    same = {"monitor": {"labels": {"release": "kps"}}, "alerts": {"labels": {"role": "rules"}}}
+    assert rendering.children("nodes", "a", {}, "x", extra) == rendering.children("nodes", "a", same, "x")
+    other = {"monitor": {"labels": {"release": "mine"}}, "alerts": {"labels": {}}}
+    assert rendering.children("nodes", "a", other, "x", extra) == rendering.children("nodes", "a", other, "x")
+
+
 def test_differences_name_the_object_and_the_line() -> None:
     before = rendering.children("nodes", "monitoring", {}, "x")
     after = rendering.children("nodes", "monitoring", {"agent": {"port": 9200}, "alerts": {"enabled": False}}, "x")

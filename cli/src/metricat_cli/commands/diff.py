@@ -8,6 +8,7 @@ from metricat_cli import files, options, rendering, targets
 from metricat_cli.cluster import ApiServer
 from metricat_cli.cluster.api_server import namespaced
 from metricat_cli.errors import CommandError
+from metricat_cli.output import note
 from metricat_cli.targets import ClusterTarget
 from metricat_operator import naming
 
@@ -24,6 +25,9 @@ def command(
 
     It compares the objects of the target in the cluster with those of the file, both as this version builds them. The
     exit status is 0 without a difference, 1 with differences and 2 after an error, as for kubectl diff.
+
+    If the spec sets no labels, both sides have the labels that the operator gave to the monitor and the rules in the
+    cluster.
     """
     try:
         difference = _difference(files.one(file), options.cluster(kubeconfig, context, as_), namespace)
@@ -40,9 +44,28 @@ def _difference(target: files.FileTarget, api: ApiServer, namespace: str) -> str
     image = _image(api, ClusterTarget(live)) if live else rendering.IMAGE
     if live is None and not targets.installed(api):
         raise CommandError(f"Metricat is not installed in this cluster. Run: {targets.INSTALL}")
-    before = rendering.children(target.name, place, live.get("spec") or {}, image) if live else []
-    return rendering.differences(
-        before, rendering.children(target.name, place, target.manifest.get("spec") or {}, image)
+    wanted = target.manifest.get("spec") or {}
+    extra = _extra_labels(api, place, target.name) if live else None
+    before = rendering.children(target.name, place, live.get("spec") or {}, image, extra) if live else []
+    after = rendering.children(target.name, place, wanted, image, extra)
+    if live is None and (fields := rendering.without_labels(wanted)):
+        note(f"{rendering.UNKNOWN_LABELS.format(fields=' and '.join(fields))}.")
+    return rendering.differences(before, after)
+
+
+def _extra_labels(api: ApiServer, namespace: str, name: str) -> rendering.ExtraLabels:
+    """Return the labels of the live monitor and rules that are not the same on every target.
+
+    The operator keeps them as long as a Prometheus selects the objects by them.
+    """
+
+    def labels(plural: str, child: str) -> dict[str, str]:
+        found = api.find(namespaced("monitoring.coreos.com/v1", plural, namespace, child)) or {}
+        own = found.get("metadata", {}).get("labels") or {}
+        return {key: value for key, value in own.items() if not naming.is_own_label(key)}
+
+    return rendering.ExtraLabels(
+        labels("servicemonitors", naming.child(name)), labels("prometheusrules", naming.rules(name))
     )
 
 

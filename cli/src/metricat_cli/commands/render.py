@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from metricat_cli import files, options, rendering
-from metricat_cli.output import structured
+from metricat_cli.output import note, structured
 
 
 def command(
@@ -22,10 +22,14 @@ def command(
 ) -> None:
     """Print the objects that the operator would apply for a MonitoringTarget: DaemonSets, monitor, rules and others.
 
-    The command needs no cluster. The objects have no owner reference.
+    The command needs no cluster. The objects have no owner reference, and no labels that depend on the Prometheus of
+    a cluster.
     """
     options.one_of("--output", output, "yaml", "json")
     target = files.one(file)
     image = agent_image or f"{rendering.IMAGE}:{version('metricat-cli')}"
-    found = rendering.children(target.name, target.namespace(namespace), target.manifest.get("spec") or {}, image)
+    spec = target.manifest.get("spec") or {}
+    found = rendering.children(target.name, target.namespace(namespace), spec, image)
     typer.echo(rendering.to_yaml(found).rstrip() if output == "yaml" else structured(found, "json"))
+    if fields := rendering.without_labels(spec):
+        note(f"{rendering.UNKNOWN_LABELS.format(fields=' and '.join(fields))}, which render does not read.")
