@@ -1,6 +1,6 @@
 """A MonitoringTarget from the values of node_exporter's chart, or of kube-prometheus-stack. Pure.
 
-Each value of the chart is carried over, has no effect with Metricat, or is lost; each gets one sentence.
+Each value of the chart is carried over, is not needed, or cannot be carried over. A note has the outcome of each value.
 """
 
 import copy

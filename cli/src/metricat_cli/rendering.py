@@ -45,7 +45,7 @@ def without_labels(spec: Mapping[str, Any]) -> list[str]:
 def children(
     name: str, namespace: str, spec: Mapping[str, Any], image: str, extra: ExtraLabels | None = None
 ) -> list[Manifest]:
-    """Return the managed objects of a target, as an operator with this image of agents builds them.
+    """Return the managed objects of a target, as an operator builds them with the agent image `image`.
 
     Raises:
         CommandError: the spec is not valid.

@@ -14,9 +14,9 @@ _SENSOR = f"{KEYS}, chip, sensor"
 class Recording:
     """A recording rule. `<selector>` restricts it to one target's series, `<window>` becomes the target's rate window.
 
-    Raw series are aggregated by what they describe: for a moment, a replaced agent and its successor both have
-    series. Join recorded series to raw series only with `on (...)`: recorded series also have the target's extra
-    labels.
+    Raw series are aggregated by the labels of the measured object: for a moment, a replaced agent and its successor
+    both have series. Join recorded series to raw series only with `on (...)`: recorded series also have the target's
+    extra labels.
     """
 
     name: str

@@ -34,7 +34,7 @@ Their series appear and disappear with the pods.
 
 
 def pattern(text: str) -> re.Pattern[str]:
-    """Compile the regular expression of a setting. Raise ValueError with a message that says what to write."""
+    """Compile the regular expression of a setting. Raise ValueError with an example for an invalid one."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", FutureWarning)  # Go supports [[:alpha:]]; here it means something different

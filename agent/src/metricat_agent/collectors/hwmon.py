@@ -122,9 +122,9 @@ def place_of(host: Host, directory: str) -> str:
 
 
 def keys(chips: Sequence[Chip]) -> list[str]:
-    """Return a unique key for each chip: its place.
+    """Return a unique key for each chip: the last two directories of its device.
 
-    The keys of chips with the same place also contain the name or entry.
+    If several chips have the same directories, their keys also contain the name or the entry in sysfs.
     """
     places = Counter([chip.place for chip in chips])
     names = Counter([(chip.place, chip.name) for chip in chips])

@@ -1,6 +1,6 @@
 """Durations in the two grammars that the agent reads. Pure.
 
-Settings give plain seconds, such as ``1.5``. Prometheus' web config gives Go durations, such as ``1m30s``.
+Settings are plain seconds, such as ``1.5``. Prometheus' web config contains Go durations, such as ``1m30s``.
 """
 
 from __future__ import annotations

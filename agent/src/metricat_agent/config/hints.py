@@ -21,7 +21,7 @@ _BREAKS = re.compile(r"[^a-zA-Z0-9]+")
 
 
 def nearest(given: str, known: Iterable[str]) -> str:
-    """Return the known name that the given one most resembles, empty without one.
+    """Return the known name that is the most similar to `given`; empty if none is similar enough.
 
     A name of opposite meaning is never returned: ``include`` for ``exclude``, or a switch for its ``--no-`` form.
     """

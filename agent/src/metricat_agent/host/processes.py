@@ -1,7 +1,7 @@
 """Reading of single processes: from ``/proc/PID/stat`` on Linux, through psutil on other systems.
 
-psutil reads three files for what one contains, which costs six times as much per process. With thousands of processes
-that would use the agent's whole CPU limit.
+psutil reads three files for data that one file contains. Its cost per process is six times as high. With thousands of
+processes that would use the agent's whole CPU limit.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ def query(number: int, name: str, record_type: int) -> bytes:
 
 
 def response_counts(message: bytes) -> tuple[int, int]:
-    """Return the response code and the number of records of answers; raise `ProbeError` if the reply is damaged."""
+    """Return the response code and the number of answer records; raise `ProbeError` if the message is damaged."""
     if len(message) < 12:
         raise ProbeError("protocol", "the response is shorter than a DNS header")
     _, flags, _, answers, _, _ = struct.unpack_from("!6H", message)

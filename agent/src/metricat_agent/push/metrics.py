@@ -34,7 +34,7 @@ FAMILIES = (SCRAPES, SENT, DROPPED, FAILED, DISK_ERRORS, BYTES, SAMPLES, LAST_SU
 
 
 class PushState:
-    """The counts of the sender since the start."""
+    """Counts of the push since the start of the agent: scrapes, samples, failed requests."""
 
     def __init__(self) -> None:
         self.scrapes = 0

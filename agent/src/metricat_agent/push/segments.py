@@ -2,8 +2,8 @@
 
 Each file, a segment, has a header of 16 bytes: a mark, and the position of the first batch that is not sent yet. The
 position is overwritten in place, so that this works on a full disk. Then batches follow, each with a header of its own
-and two checksums. A damaged header costs the rest of its segment, a damaged batch only itself. The queue never appends
-to a segment of an earlier process, whose end may be incomplete.
+and two checksums. After a damaged header, the rest of the segment is lost. Of a damaged batch, only the batch is lost.
+The queue never appends to a segment of an earlier process, whose end may be incomplete.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Admission control: limits the connections that the server serves at the same time.
 
 Above the limit a client waits in a queue for a free slot. A served connection that sends no request gives up its slot
-for a waiting client whose request has begun to arrive; the connection that has been waiting longest goes first.
+for a waiting client whose request has begun to arrive. Of several such connections, the server aborts the one that has
+waited longest.
 """
 
 from __future__ import annotations

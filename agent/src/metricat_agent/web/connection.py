@@ -110,7 +110,7 @@ class Connection:
         self.waits_since = time.monotonic()
 
     def abort(self) -> None:
-        """Wake the thread that uses the connection, and let it end."""
+        """Shut the socket down, so that the thread that uses the connection wakes and ends."""
         self.waits_since = None
         self.is_aborted = True
         with suppress(OSError):

@@ -217,7 +217,7 @@ def _proxy(credentials: Credentials, host: str) -> Any:
 
 
 def namespaced(group: str, plural: str, namespace: str = "", name: str = "") -> str:
-    """Return the path of objects: of one namespace or of all, or of one object. `group` has its version."""
+    """Return the API path of one object, or of all objects in a namespace or the cluster; `group` has the version."""
     root = f"/apis/{group}" if "/" in group else f"/api/{group}"
     place = f"/namespaces/{namespace}" if namespace else ""
     return f"{root}{place}/{plural}{'/' + name if name else ''}"

@@ -3,8 +3,8 @@
 `COMMANDS` has the summary of each: so the help of `metricat` imports no command. A module is imported only when its
 command runs or its help is printed: `backtest` alone needs 40 MiB.
 
-Other packages add subcommands as entry points of the group `metricat.commands`: the name is the command, the value is a
-module with `command`, or one with `add_parser`, which adds an argparse parser and sets `run` as its default.
+Other packages add subcommands as entry points of the group `metricat.commands`. The name is the command. The value is a
+module with `command`, or a module with `add_parser`, which adds an argparse parser and sets `run` as its default.
 """
 
 from collections.abc import Callable, Mapping

@@ -31,8 +31,8 @@ def command(
 ) -> None:
     """Write a MonitoringTarget from the values of the chart prometheus-node-exporter, or of kube-prometheus-stack.
 
-    The target goes to standard output. For each value, standard error says whether it is carried over, is not needed,
-    or cannot be carried over, and what to do. With `-o json`, both are in one object. Defaults of the chart are not
+    The target goes to standard output. For each value, standard error lists whether it is carried over, is not needed,
+    or cannot be carried over, with the remedy. With `-o json`, both are in one object. Defaults of the chart are not
     carried over: the agent has its own.
 
     With `--release`, the command reads the Secret in which Helm keeps the release. The command changes nothing.

@@ -21,7 +21,7 @@ def jittered(failures: int, first: float, last: float) -> float:
 def retry_after(value: str | None) -> float:
     """Return the delay of a `Retry-After` header in seconds (RFC 9110, 10.2.3), at most `MAX_RETRY_AFTER`.
 
-    The value is a number of seconds or a date. An absent or invalid value and a past date give 0.
+    The value is a number of seconds or a date. For an absent or invalid value, and for a past date, the result is 0.
     """
     text = (value or "").strip()
     try:

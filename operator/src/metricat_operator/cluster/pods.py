@@ -101,6 +101,6 @@ def _wanted_node(spec: Manifest) -> str:
 
 
 def condition(manifest: Manifest, name: str) -> Manifest:
-    """Return a condition of an object's status; an empty one if it has none of that type."""
+    """Return the condition of the type `name` from an object's status; an empty object if the status lacks it."""
     conditions = manifest.get("status", {}).get("conditions", [])
     return next((condition for condition in conditions if condition["type"] == name), {})

@@ -1,8 +1,9 @@
 """HTTP queries to one pod of a Prometheus; only parsed values leave this module.
 
-A user who may write Prometheus objects chooses which address the operator queries. So the operator sends only its own
-GET requests without credentials, and follows no redirect. It reads at most 1 MiB of a response, and keeps short texts
-without control characters. It does not verify certificates: the CA is in a Secret, and the operator reads no Secrets.
+A user who may write Prometheus objects determines the address that the operator queries. So the operator sends only
+its own GET requests without credentials, and follows no redirect. It reads at most 1 MiB of a response, and keeps
+short texts without control characters. It does not verify certificates: the CA is in a Secret, and the operator reads
+no Secrets.
 """
 
 import json
@@ -67,7 +68,7 @@ async def query_prometheus(
     """Return the result of a query to this pod.
 
     Raises:
-        QueryError: the pod gives no valid response.
+        QueryError: the pod does not return a valid response.
     """
     scheme = "https" if query.web.tls else "http"
     root = URL.build(scheme=scheme, host=server.address, port=server.port)

@@ -1,4 +1,4 @@
-"""Validation of responses: what a proxy sends instead of the API server never reaches the rest of the operator.
+"""Validation of responses, so that no content from a proxy reaches the rest of the operator.
 
 A proxy may send a sign-in page, half a body or an empty one with status 200. Other fields than the metadata are not
 validated here: the API server validates them by the schema of the kind.
@@ -12,7 +12,7 @@ from metricat_operator.facts.model import Manifest
 
 
 class InvalidResponseError(ValueError):
-    """A response that is not what the API server sends for the request."""
+    """The response does not have the form that the API server uses for this request."""
 
 
 def parse_object(data: bytes, kind: Kind) -> Manifest:

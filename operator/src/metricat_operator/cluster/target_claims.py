@@ -1,7 +1,7 @@
 """The claims of all targets: the nodes that each selects, and its age.
 
-kopf watches full targets and passes them on one by one in any order. The ages of all targets must be known before the
-first reconcile, so the operator watches them here too.
+kopf watches full targets and reports them to the operator one by one, in any order. The ages of all targets must be
+known before the first reconcile, so the operator watches them here too.
 """
 
 import time
@@ -24,8 +24,8 @@ def trim(target: Manifest) -> Manifest:
 def older_claims(targets: Iterable[Manifest], target: Manifest, watches: Callable[[str], bool]) -> tuple[Claim, ...]:
     """Return the claims of all targets older than this one, the oldest first.
 
-    A target in a namespace that this operator does not watch has a claim only if an operator has written its status:
-    otherwise no operator watches it, and it has no agents.
+    A target in a namespace that this operator does not watch has a claim only if an operator has written its status.
+    Without a status, no operator watches the target, so it has no agents.
     """
     mine = claim(target)
     return tuple(

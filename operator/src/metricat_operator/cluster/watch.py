@@ -1,7 +1,7 @@
 """Caches of the cluster's objects, kept up to date by watches.
 
-Each object is trimmed to the fields in use before it is stored: a node of realistic size has 20 kB, of which a few
-hundred bytes are used here. Objects that are needed in full are stored compressed.
+Each object is trimmed to the fields in use before it is stored. A node of realistic size has 20 kB, of which the
+operator uses a few hundred bytes. Objects that are needed in full are stored compressed.
 """
 
 import asyncio

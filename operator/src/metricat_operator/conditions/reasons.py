@@ -274,7 +274,7 @@ class Reason(StrEnum):
     NODES_UNCOVERED = (
         "NodesUncovered",
         _agents(
-            "Some nodes have no ready agent. The message holds their number and the first names.",
+            "Some nodes have no ready agent. The message has their number and the names of the first nodes.",
             "See `status.uncovered`: it lists up to 50 nodes, each with its reason.",
         ),
     )

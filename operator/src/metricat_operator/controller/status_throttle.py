@@ -1,4 +1,4 @@
-"""Throttle of status writes: agents that start one by one change a status again and again."""
+"""Throttle of status writes: during a rollout, every agent that starts changes the status."""
 
 import time
 from collections.abc import Callable

@@ -130,10 +130,10 @@ class PrometheusInstance:
     """An object that the Prometheus Operator runs: a Prometheus, PrometheusAgent, ThanosRuler or Alertmanager.
 
     `selectors` holds, by selected kind, the selector of objects and the selector of namespaces. `fields` holds the
-    names of both fields. `servers` are its pods, and `web` is how to query them. `account` is the ServiceAccount with
-    which it discovers targets. `retention` is how long it keeps samples, in Prometheus' notation; it is empty if only
-    size limits them. `operators` are the Prometheus Operators that manage it; None if no Prometheus Operator was found
-    in the cluster.
+    names of both fields. `servers` are its pods, and `web` is the configuration of their API. `account` is the
+    ServiceAccount with which it discovers targets. `retention` is the time for which it keeps samples, in Prometheus'
+    notation; it is empty if only size limits them. `operators` are the Prometheus Operators that manage it; None if no
+    Prometheus Operator was found in the cluster.
     """
 
     kind: str
@@ -162,9 +162,9 @@ class Facts:
     `nodes` are those that meet the target's selector, `all_nodes` those of the cluster.
     `children` are the live objects that the target owns. `unserved` are the optional kinds that the API server lacks.
     `instances` are all objects that the Prometheus Operator runs. `namespace_labels` are the labels of the target's
-    namespace. `rejections` are those of the current children by the Prometheus Operator. `query_results` are the
+    namespace. `rejections` are the Prometheus Operator's rejections of the current children. `query_results` are the
     results of the instances that were queried. `events` are the latest warnings about some objects, by UID, if they
-    were requested. `claim` is which operator manages the target.
+    were requested. `claim` states which operator manages the target.
     """
 
     children: Mapping[ObjectKey, Manifest] = field(default_factory=dict)

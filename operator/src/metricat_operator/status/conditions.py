@@ -62,7 +62,7 @@ _LEFT = {
 
 
 def claimed(target: Manifest, claim: OperatorClaim) -> Condition:
-    """Return whether one operator manages the target, and no other one."""
+    """Return whether exactly one operator manages the target."""
     found = _claim_finding(target, claim)
     return from_finding(ConditionType.CLAIMED, found)
 

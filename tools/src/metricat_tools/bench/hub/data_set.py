@@ -42,7 +42,7 @@ _TEMPLATES = 5
 _CHUNK = struct.Struct("<BIB")
 """Version, checksum, columns: see docs/hub/store-format.md."""
 _VERSION = "1"
-"""Changes when the content of the data set changes."""
+"""Increase it when the content of the data set changes."""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ _QUERY = f"/api/v1/query?query={quote('node_load1')}"
 
 
 def measure(folder: Path, seconds: int) -> list[Figure]:
-    """Return the time to the first sample, and the memory after so many seconds of scrapes."""
+    """Return the time to the first sample, and the memory after `seconds` seconds of scrapes."""
     command = [
         *(sys.executable, "-m", "metricat_cli", "up", f"--data={folder / 'data'}"),
         *(f"--listen=127.0.0.1:{free_port()}", "--access.anonymous-loopback"),
