@@ -7,23 +7,16 @@ values of node_exporter, and a gauge must be near one of them.
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import sys
-import time
-import urllib.request
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from metricat_tools.binaries import ensure
+from support.exporters import page, running
 from support.paths import HOSTS, ROOT
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
 
 Series = dict[tuple[str, frozenset[tuple[str, str]]], float]
 SELF_METRICS = ("node_scrape_collector_", "node_exporter_build_info", "process_", "promhttp_", "go_")
@@ -48,33 +41,6 @@ TOLERANCES = {
     "node_softnet_backlog_len": 100.0,
     "node_entropy_available_bits": 0.5,
 }
-
-
-@contextmanager
-def running(command: Sequence[str | Path]) -> Iterator[int]:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-    with subprocess.Popen(
-        [*map(str, command), f"--web.listen-address=127.0.0.1:{port}"], stderr=subprocess.DEVNULL
-    ) as program:
-        try:
-            deadline = time.monotonic() + 20
-            while time.monotonic() < deadline:
-                try:
-                    page(port)
-                    break
-                except OSError:
-                    time.sleep(0.05)
-            yield port
-        finally:
-            program.terminate()
-
-
-def page(port: int) -> str:
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/metrics", headers={"Accept": "text/plain"})
-    with urllib.request.urlopen(request, timeout=10) as response:
-        text: str = response.read().decode()
-        return text
 
 
 def read(text: str) -> tuple[Series, dict[str, str]]:

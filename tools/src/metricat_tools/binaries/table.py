@@ -118,6 +118,7 @@ PROMETHEUS_OPERATOR = GoModule(
 NODE_EXPORTER = GoModule(
     "node_exporter", "github.com/prometheus/node_exporter", ldflags=f"-X {_COMMON}.Version={{bare}}"
 )
+JSONNET = GoModule("go-jsonnet", "github.com/google/go-jsonnet")
 # Prometheus' module v0.315.0 is its release 3.15.0.
 # Only Kubernetes service discovery: the SDKs of two dozen clouds would take half of a cold build.
 PROMETHEUS = GoModule(
@@ -180,6 +181,7 @@ PROGRAMS: dict[str, Program] = {
         Program("prometheus-operator", PROMETHEUS_OPERATOR, f"{PROMETHEUS_OPERATOR.module}/cmd/operator"),
         *_programs(PROMETHEUS_OPERATOR, [f"{PROMETHEUS_OPERATOR.module}/cmd/prometheus-config-reloader"]),
         Program("node_exporter", NODE_EXPORTER, NODE_EXPORTER.module, _VERSION, r"version 1\.12\."),
+        Program("jsonnet", JSONNET, f"{JSONNET.module}/cmd/jsonnet", _VERSION, r"v0\.2[2-9]\."),
         *_programs(
             PROMETHEUS,
             [f"{PROMETHEUS.module}/cmd/{name}" for name in ("prometheus", "promtool")],
