@@ -1,4 +1,4 @@
-"""The running hub: opens the store, starts scraper, agent and server, and ends them in the reverse order."""
+"""The running hub: opens the store, starts scraper, agent and server, and stops them in the reverse order."""
 
 from __future__ import annotations
 
@@ -55,18 +55,18 @@ _ACCOUNTS_SECONDS = 1.0
 _AGENT_START_SECONDS = 5.0
 _AGENT_JOB = "metricat"
 _AGENT_LABELS = {"namespace": "local", "service": "metricat", "pool": "default"}
-"""Labels of the local agent's series, as a MonitoringTarget's series have them: the same expressions select both."""
+"""Labels of the local agent's series. A MonitoringTarget's series have the same labels, so the same rules apply."""
 _NO_PASS_THROUGH = ("METRICAT_HUB_", "METRICAT_WEB_", "METRICAT_LOG_", "METRICAT_CONFIG_")
-"""Environment variables that the agent does not get: the hub sets its address and its log."""
+"""Environment variables that the hub does not pass to the agent, because the hub sets these settings by flags."""
 
 
 def now() -> int:
-    """Return milliseconds since 1970-01-01 UTC."""
+    """Return the current time in milliseconds since 1970-01-01 UTC."""
     return time.time_ns() // 1_000_000
 
 
 class Hub:
-    """The parts of the hub, opened. Use it as a context manager."""
+    """All parts of the hub, opened. Use it as a context manager."""
 
     def __init__(
         self, settings: Settings, authenticator: Authenticator | None = None, clock: Callable[[], int] = now
@@ -133,7 +133,7 @@ class Hub:
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
     def first_key(self) -> str:
-        """Return a new key with all scopes if no key exists; empty otherwise."""
+        """Create an API key with all scopes if no key exists, and return its text; otherwise return an empty text."""
         keys = self.accounts.keys
         return "" if keys.all() else keys.create("first key", ["admin"])[0]
 
@@ -268,7 +268,12 @@ class Hub:
         """Return the counters of the store and the scraper."""
         health = [one.health for one in self._targets().active]
         found = [
-            Sample("metricat_hub_scrape_targets", "Targets by health.", health.count(state), labels={"health": state})
+            Sample(
+                "metricat_hub_scrape_targets",
+                "Number of scrape targets by health.",
+                health.count(state),
+                labels={"health": state},
+            )
             for state in ("up", "down", "unknown")
         ]
         counters = self.scraper.counters if self.scraper else None

@@ -27,7 +27,7 @@ _RETRIED = (grpc.StatusCode.UNAVAILABLE,)
 
 
 class HubClient:
-    """A connection to a hub. Errors of calls are `grpc.RpcError`s."""
+    """A connection to a hub. A failed call raises `grpc.RpcError`."""
 
     def __init__(
         self,
@@ -55,9 +55,9 @@ class HubClient:
             credentials = grpc.ssl_channel_credentials(authority, private, public)
             self._channel = grpc.secure_channel(address, credentials, options)
         self.stub = MetricsServiceStub(self._channel)
-        """The generated client, for calls with other options."""
+        """The generated client of the service MetricsService, for calls with other options."""
         self.alert_stub = AlertServiceStub(self._channel)
-        """The generated client of the calls about alerts."""
+        """The generated client of the service AlertService."""
         self._metadata = (("authorization", f"Bearer {key}"),)
 
     def __enter__(self) -> Self:
@@ -69,14 +69,14 @@ class HubClient:
         self._channel.close()
 
     def collect(self, batch: messages.CollectMetricsRequest, seconds: float = 30) -> messages.CollectMetricsResponse:
-        """Send a batch, and return which samples the hub has stored. Sending it again is safe if it has a sequence."""
+        """Send a batch; return what the hub stored and rejected. A batch with a sequence may be sent again."""
         response: messages.CollectMetricsResponse = self.stub.CollectMetrics(
             batch, metadata=self._metadata, timeout=seconds
         )
         return response
 
     def stream(self, metrics: Sequence[str], nodes: Sequence[str] = ()) -> Iterator[messages.StreamMetricsResponse]:
-        """Yield the values of each round without end. After a lost connection, continue with the missed rounds."""
+        """Yield the newest values at each interval, endlessly. After a lost connection, yield the missed ones first."""
         request = messages.StreamMetricsRequest(metrics=metrics, nodes=nodes)
         wait = 1.0
         while True:
@@ -94,7 +94,7 @@ class HubClient:
     def history(
         self, request: messages.GetMetricHistoryRequest, seconds: float = 60
     ) -> Iterator[messages.HistorySeries]:
-        """Yield the series of all pages."""
+        """Yield the series of all response pages."""
         page = messages.GetMetricHistoryRequest()
         page.CopyFrom(request)
         while True:
@@ -109,7 +109,7 @@ class HubClient:
     def alert_history(
         self, request: alert_messages.GetAlertHistoryRequest, seconds: float = 60
     ) -> Iterator[alert_messages.AlertEpisode]:
-        """Yield the episodes of all pages."""
+        """Yield the episodes of all response pages."""
         page = alert_messages.GetAlertHistoryRequest()
         page.CopyFrom(request)
         while True:

@@ -155,7 +155,7 @@ def test_no_first_key_is_created_if_its_file_cannot_be_written(tmp_path: Path) -
     wrong = f"--access.first-key-file={tmp_path / 'missing' / 'key'}"
     status, output, error = metricat("hub", f"--data={tmp_path / 'data'}", "--listen=127.0.0.1:0", wrong)
     assert (status, output) == (1, "")
-    assert f"{wrong}: No such file or directory. Give a file that the hub can write." in error
+    assert f"{wrong}: No such file or directory. Set the path of a file that the hub can write." in error
     with hub_process.running(tmp_path / "data") as hub:
         assert hub.key
 
@@ -254,7 +254,7 @@ def test_users_are_managed_while_the_hub_runs(tmp_path: Path) -> None:
             return response.status
 
         add = ("hub", "users", "add", data, f"--password-file={password}")
-        assert metricat(*add, "ada", "--role=admin")[:2] == (0, "The user ada is added with the role admin.\n")
+        assert metricat(*add, "ada", "--role=admin")[:2] == (0, "Added the user ada with the role admin.\n")
         assert metricat(*add, "bob")[0] == 0
         assert log_in("bob") == 200
         assert hub.get("/api/status").status == 200

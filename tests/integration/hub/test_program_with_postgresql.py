@@ -89,7 +89,7 @@ def test_store_commands_read_and_write_the_database(tmp_path: Path) -> None:
         exported = out.read_text()
         status, _, error = store("compact")
         assert (status, "VACUUM FULL" in error) == (2, True)
-        message = "Imported 3 samples. 0 were stored already, 0 were rejected.\n"
+        message = "Imported 3 samples. 0 already existed, and 0 were rejected.\n"
         assert store("import", str(out), database=second) == (0, message, "")
         assert store("export", "-o", str(out), "--match", "temperature", database=second)[0] == 0
         assert out.read_text() == exported

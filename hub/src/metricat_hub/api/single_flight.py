@@ -1,4 +1,4 @@
-"""One evaluation for equal requests that arrive while it runs: many users look at the same graphs."""
+"""Shares one evaluation among equal requests that arrive while it runs, such as those of users of the same graph."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ class SingleFlight:
 
     def __init__(self) -> None:
         self.merged = 0
-        """Requests that got the response of another one."""
+        """Number of requests that got the response of another request."""
         self._running: dict[str, asyncio.Future[Response | OverloadedError | None]] = {}
 
     async def run(self, key: str, evaluate: Callable[[], Awaitable[Response]]) -> Response:
         """Return the response of `evaluate`, or the response of a running evaluation with this key.
 
-        A response other than 200 is that of its own request only: it may depend on the request's headers or deadline.
-        If the client of the evaluation disconnects, the next request with this key evaluates. If the hub is overloaded,
-        all requests with this key get the error: one evaluation after the other would fail.
+        Requests share only responses with status 200, because others may depend on the headers or the deadline of the
+        request. If the client whose request runs the evaluation disconnects, the next request with this key evaluates.
+        If the hub is overloaded, all requests with this key get the error.
 
         Raises:
-            OverloadedError: too many queries wait.
+            OverloadedError: too many queries wait for a thread.
         """
         while (running := self._running.get(key)) is not None:
             await asyncio.wait((running,))

@@ -1,4 +1,4 @@
-"""Middleware of all requests: ID, time, log entry, metrics, size limit, and headers of the response.
+"""Middleware of all requests: request ID, duration, log entry, metrics, size limit, and headers of the response.
 
 Plain ASGI: Starlette's BaseHTTPMiddleware starts a task for each request. See docs/design/0034.
 """
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from metricat_hub.api.self_metrics import SelfMetrics
 
 MOST_BODY = 10 << 20
-"""Bytes of the body of any request. Endpoints have smaller limits of their own."""
+"""The most bytes of the body of any request. Endpoints have smaller limits."""
 _LOG = logging.getLogger(__name__)
 _HEADERS = ((b"x-content-type-options", b"nosniff"), (b"cache-control", b"no-store"))
-"""Default headers. A response with a header of the same name keeps its own."""
+"""Headers added to each response that does not have a header with the same name."""
 _OPEN = ("/healthz", "/readyz")
 
 
 class Surroundings:
-    """Handles each request between the server and the application."""
+    """ASGI middleware between the server and the application, which handles every request."""
 
     def __init__(
         self,
@@ -64,7 +64,13 @@ class Surroundings:
                 and scope["path"] not in _OPEN
                 and not rules.bucket.take()
             ):
-                await exchange.refuse(Problem(429, "too many requests; retry later", {"Retry-After": "1"}))
+                await exchange.refuse(
+                    Problem(
+                        429,
+                        "too many requests, by rate_limit of the web config file; retry later",
+                        {"Retry-After": "1"},
+                    )
+                )
             elif exchange.declares_too_much():
                 await exchange.refuse(_too_large())
             else:
@@ -126,14 +132,14 @@ class _Exchange:
         self.state["request_id"] = request_id(scope)
 
     def declares_too_much(self) -> bool:
-        """Return whether the request announces a body above the limit."""
+        """Return whether Content-Length is above the limit of the body."""
         for name, value in self._scope["headers"]:
             if name == b"content-length" and value.isdigit():
                 return int(value) > MOST_BODY
         return False
 
     async def refuse(self, problem: Problem) -> None:
-        """Send an error."""
+        """Send an error response."""
         await response(problem, self._scope["path"])(self._scope, self._receive, self.send)
 
     async def receive(self) -> Message:
@@ -162,5 +168,5 @@ class _Exchange:
 
 def _too_large() -> Problem:
     """Return the error for a body above the limit. The connection ends, because the rest of the body is not read."""
-    detail = f"the body is larger than the limit of {MOST_BODY} bytes. Send smaller requests."
+    detail = f"the body is larger than the limit of {MOST_BODY} bytes. Split the request into smaller ones."
     return Problem(413, detail, {"Connection": "close"})

@@ -1,4 +1,4 @@
-"""Endpoints that receive pushed samples; this one receives Prometheus remote write."""
+"""The routes that receive pushed samples, and the endpoint of Prometheus remote write."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def routes(
     log: SequenceLog | None = None,
     collector: BatchCollector | None = None,
 ) -> Sequence[BaseRoute]:
-    """Return the routes that write to a store. ``log`` stores the batches of collectors; None: memory only."""
+    """Return the routes that write to a store. `log` records the sequence numbers of batches; None: only in memory."""
     receiver = Receiver(limits or WriteLimits())
     return [
         _remote_write_route(writer, receiver),
@@ -49,7 +49,7 @@ def routes(
 
 
 def batch_collector(writer: SampleWriter, log: SequenceLog, limits: WriteLimits | None = None) -> BatchCollector:
-    """Return the collector of batches, for all interfaces that receive them."""
+    """Return the object that stores JSON batches, which HTTP and gRPC share."""
     return BatchCollector(writer, log, (limits or WriteLimits()).batches_per_minute)
 
 
@@ -93,8 +93,8 @@ def _reasons(columns: Columns, written: Written) -> list[str]:
     lines = summary(columns, written)
     if columns.histograms:
         lines.append(
-            f"{columns.histograms} native histograms rejected: not supported. "
-            "Scrape classic histograms, or do not send native ones (send_native_histograms: false)"
+            f"{columns.histograms} native histograms were rejected, because the hub does not support them. "
+            "Scrape classic histograms, and set send_native_histograms: false"
         )
     return lines
 

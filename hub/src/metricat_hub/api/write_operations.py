@@ -1,4 +1,4 @@
-"""The endpoints of pushed samples, as the OpenAPI document describes them. `api.write` has the endpoints themselves."""
+"""The declarations of the endpoints that receive pushed samples, for the OpenAPI document. See also `api.write`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ _PROTOBUF, _JSON = "application/x-protobuf", "application/json"
 _BINARY: Schema = {"type": "string", "format": "binary"}
 _LABELS: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
 _TIMESTAMP: Schema = {
-    "description": "ISO 8601 with Z or an offset, or seconds or milliseconds since 1970. Default: that of the batch.",
+    "description": "Time of the sample: ISO 8601 with Z or an offset, or seconds or milliseconds since 1970. Default: "
+    "the batch's.",
     "type": ["string", "number"],
     "examples": ["2026-01-31T12:00:00Z"],
 }
@@ -31,7 +32,10 @@ BATCH: Final[Schema] = {
         "collector_id": {"type": "string", "minLength": 1, "maxLength": 200},
         "hostname": {"type": "string", "minLength": 1, "maxLength": 200},
         "sequence": {"type": "integer", "minimum": 0, "maximum": 2**63 - 1},
-        "timestamp": {**_TIMESTAMP, "description": "Default: now. The format is that of a metric's timestamp."},
+        "timestamp": {
+            **_TIMESTAMP,
+            "description": "Default time of the samples, in the same format as in `metrics`. Default: now.",
+        },
         "metrics": {"type": "array", "maxItems": 10_000, "items": _METRIC},
     },
     "required": ["collector_id", "hostname", "metrics"],
@@ -64,7 +68,8 @@ OPERATIONS = (
         "/api/v1/write",
         "remote_write",
         "Receive Prometheus remote write",
-        "Version 1.0 (`prometheus.WriteRequest`) or 2.0 (`io.prometheus.write.v2.Request`): `proto` of Content-Type.",
+        "Version 1.0 (`prometheus.WriteRequest`) or 2.0 (`io.prometheus.write.v2.Request`), as `proto` in "
+        "Content-Type says.",
         bodies={_PROTOBUF: _BINARY},
         success=204,
         errors=(400, 413, 415, 503),
@@ -74,7 +79,8 @@ OPERATIONS = (
         "/api/v1/metrics/collect",
         "collect_metrics",
         "Receive a JSON batch of a collector",
-        "A batch with a sequence number is stored once. The answer names each rejected sample; the others are stored.",
+        "The hub stores a batch with a sequence number only once. The response lists the rejected samples; the hub "
+        "stores the others.",
         bodies={_JSON: BATCH},
         result=Collected,
         errors=(400, 409, 413, 503),
@@ -83,7 +89,7 @@ OPERATIONS = (
         "/v1/metrics",
         "otlp_metrics",
         "Receive OTLP metrics",
-        "An ExportMetricsServiceRequest. The names and labels are those of Prometheus' OTLP receiver.",
+        "An ExportMetricsServiceRequest. The hub translates names and labels as Prometheus' OTLP receiver does.",
         bodies={_PROTOBUF: _BINARY, _JSON: {"type": "object"}},
         result_bodies={_PROTOBUF: _BINARY, _JSON: {"type": "object"}},
         errors=(400, 413, 415, 503),

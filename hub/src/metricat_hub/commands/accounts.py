@@ -1,4 +1,4 @@
-"""The common part of the commands for users and keys: the accounts of the data directory, and tables."""
+"""Shared functions of the commands for users and keys: access to the accounts, the audit log, and tables."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 @contextmanager
 def opened(chosen: argparse.Namespace, *, create: bool = False) -> Iterator[Accounts]:
-    """Open the accounts of the data directory; errors become `CommandError`."""
+    """Open the accounts of the data directory; raise `CommandError` for any error of the accounts."""
     folder = settings_of(chosen).data
     if create:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     elif not folder.is_dir():
-        raise CommandError(f"{folder} does not exist, so it has no accounts. Give the hub's directory with --data.")
+        raise CommandError(f"{folder} does not exist, so it has no accounts. Set the hub's data directory with --data.")
     try:
         with Accounts.open(folder, now) as accounts:
             yield accounts
@@ -43,7 +43,7 @@ def opened(chosen: argparse.Namespace, *, create: bool = False) -> Iterator[Acco
 
 @dataclass(slots=True)
 class Change:
-    """A change of accounts, for the audit log."""
+    """The target and details of a change of accounts, for the audit log."""
 
     accounts: Accounts
     target: str
@@ -54,7 +54,7 @@ class Change:
 def changing(
     chosen: argparse.Namespace, action: str, target: str = "", *, create: bool = False, **details: Detail
 ) -> Iterator[Change]:
-    """Open the accounts for one change, and store an entry for the audit log, also if the change fails."""
+    """Open the accounts for one change, and store an entry for the audit log, even if the change fails."""
     with opened(chosen, create=create) as accounts, audit.stored_in(accounts.directory.database):
         audit.origin.set(audit.Origin("command line"))
         change = Change(accounts, target, details)
@@ -84,19 +84,19 @@ def _system_user() -> str:
 
 
 def now() -> int:
-    """Return milliseconds since 1970-01-01 UTC."""
+    """Return the current time in milliseconds since 1970-01-01 UTC."""
     return time.time_ns() // 1_000_000
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows as a table; the first row is the header."""
+    """Format rows as a text table; the first row is the header."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
     return "\n".join(line.rstrip() for line in lines)
 
 
 def time_text(milliseconds: int | None) -> str:
-    """Return a time for people."""
+    """Format milliseconds since 1970 as date and time in UTC; None: `-`."""
     if milliseconds is None:
         return "never"
     return f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%d %H:%M} UTC"

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _DESCRIPTION = "List, acknowledge and silence the alerts of a running hub, and read their history."
 _MOST = 10_000
 _SHORTEST = 4
-"""Characters from which a text may abbreviate a fingerprint or an identifier."""
+"""The least characters of an abbreviated fingerprint or identifier."""
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -31,29 +31,35 @@ def add_parser(commands: Subparsers) -> None:
     alerts = commands.add_parser("alerts", help="list, acknowledge and silence alerts", description=_DESCRIPTION)
     actions = alerts.add_subparsers(title="commands", metavar="COMMAND", required=True, help="action to run")
     listing = _action(actions, "list", list_alerts, "list the alerts that are pending or firing")
-    listing.add_argument("--state", choices=("firing", "pending"), help="only alerts in this state")
+    listing.add_argument("--state", choices=("firing", "pending"), help="list only alerts in this state")
     _filters(listing)
     _fingerprint(_action(actions, "show", show_alert, "show an alert with its timeline"))
     acknowledge = _fingerprint(_action(actions, "ack", acknowledge_alert, "acknowledge a firing alert"))
-    acknowledge.add_argument("--for", dest="duration", metavar="DURATION", help="time until it expires, for example 2h")
+    acknowledge.add_argument(
+        "--for", dest="duration", metavar="DURATION", help="time until the acknowledgement expires, for example 2h"
+    )
     _comment(acknowledge)
     _fingerprint(_action(actions, "unack", unacknowledge_alert, "remove the acknowledgement of an alert"))
     silence = _action(actions, "silence", create_silence, "create a silence")
     silence.add_argument(
         "matchers", nargs="+", metavar="MATCHER", help="matcher such as node=web-1 or severity=~info|warning"
     )
-    silence.add_argument("--for", dest="duration", metavar="DURATION", required=True, help="duration, for example 2h")
+    silence.add_argument(
+        "--for", dest="duration", metavar="DURATION", required=True, help="duration of the silence, for example 2h"
+    )
     _comment(silence)
     silences = _action(actions, "silences", list_silences, "list the silences")
-    silences.add_argument("--state", choices=("active", "pending", "expired"), help="only silences in this state")
+    silences.add_argument("--state", choices=("active", "pending", "expired"), help="list only silences in this state")
     _action(actions, "expire", expire_silence, "end a silence").add_argument(
         "id", metavar="ID", help="identifier of the silence, or its first characters"
     )
-    history = _action(actions, "history", list_history, "list the alerts of the past")
+    history = _action(actions, "history", list_history, "list past alerts from the history")
     history.add_argument(
         "--since", type=_duration, default="7d", metavar="DURATION", help="how far back to read (default %(default)s)"
     )
-    history.add_argument("--limit", type=int, default=100, metavar="N", help="most entries (default %(default)s)")
+    history.add_argument(
+        "--limit", type=int, default=100, metavar="N", help="largest number of entries to list (default %(default)s)"
+    )
     _filters(history)
 
 
@@ -75,9 +81,14 @@ def _action(
 
 
 def _filters(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--node", metavar="NAME", action="append", help="only alerts of this node; repeatable")
-    parser.add_argument("--alert", metavar="NAME", help="only alerts with this name")
-    parser.add_argument("--severity", metavar="NAME", help="only alerts with this severity")
+    parser.add_argument(
+        "--node",
+        metavar="NAME",
+        action="append",
+        help="list only alerts of this node; repeat the option for several nodes",
+    )
+    parser.add_argument("--alert", metavar="NAME", help="list only alerts with this name")
+    parser.add_argument("--severity", metavar="NAME", help="list only alerts with this severity")
 
 
 def _fingerprint(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
@@ -86,7 +97,7 @@ def _fingerprint(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
 
 
 def _comment(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--comment", metavar="TEXT", default="", help="why, for other people")
+    parser.add_argument("--comment", metavar="TEXT", default="", help="reason, which other users can see")
 
 
 def _filter(chosen: argparse.Namespace) -> dict[str, object]:
@@ -94,7 +105,7 @@ def _filter(chosen: argparse.Namespace) -> dict[str, object]:
 
 
 def list_alerts(chosen: argparse.Namespace) -> str:
-    """Return the alerts that are pending or firing."""
+    """Return a table of the alerts that are pending or firing."""
     found = HubClient(chosen).pages("/api/v1/alerts/active", {**_filter(chosen), "state": chosen.state}, _MOST)
     if chosen.output == "json":
         return _json(found)
@@ -121,7 +132,7 @@ def _handled(one: Mapping[str, Any]) -> str:
 
 
 def show_alert(chosen: argparse.Namespace) -> str:
-    """Return an alert with its timeline. Its history is enough if it has resolved."""
+    """Return an alert with its timeline. For a resolved alert, read only the history."""
     client = HubClient(chosen)
     identifier = _active(client, chosen.fingerprint, default=chosen.fingerprint)
     timeline = client.get(f"/api/v1/alerts/{_path(identifier)}/history", {"start": rfc3339(0)})
@@ -154,7 +165,7 @@ def acknowledge_alert(chosen: argparse.Namespace) -> str:
 
 
 def unacknowledge_alert(chosen: argparse.Namespace) -> str:
-    """Remove an acknowledgement."""
+    """Remove the acknowledgement of an alert."""
     client = HubClient(chosen)
     identifier = _active(client, chosen.fingerprint)
     found = client.send("DELETE", f"/api/v1/alerts/{_path(identifier)}/acknowledge")
@@ -171,7 +182,7 @@ def create_silence(chosen: argparse.Namespace) -> str:
 
 
 def list_silences(chosen: argparse.Namespace) -> str:
-    """Return the silences."""
+    """Return a table of the silences."""
     found = HubClient(chosen).pages("/api/v1/silences", {"state": chosen.state}, _MOST)
     if chosen.output == "json":
         return _json(found)
@@ -198,13 +209,13 @@ def expire_silence(chosen: argparse.Namespace) -> str:
 
 
 def list_history(chosen: argparse.Namespace) -> str:
-    """Return the alerts of the past."""
+    """Return a table of past alerts."""
     start = rfc3339(int((time.time() - chosen.since) * 1000))
     found = HubClient(chosen).pages("/api/v1/alerts/history", {**_filter(chosen), "start": start}, max(1, chosen.limit))
     if chosen.output == "json":
         return _json(found)
     if not found:
-        return "No alert fired in this time."
+        return f"No alert has fired since {_time(start)} UTC."
     rows = [("FINGERPRINT", "STATE", "SEVERITY", "ALERT", "NODE", "FIRED", "RESOLVED", "ACKNOWLEDGED BY", "SOURCE")]
     rows += [
         (
@@ -230,7 +241,9 @@ def _whole(given: str, known: Sequence[str], kind: str, listing: str) -> str:
     if len(found) == 1:
         return found[0]
     if found:
-        raise CommandError(f"{given} abbreviates {len(found)} of them: {', '.join(found[:3])}. Give more characters.")
+        raise CommandError(
+            f"{given} is the start of {len(found)} identifiers: {', '.join(found[:3])}. Enter more characters."
+        )
     raise CommandError(f"no {kind} has the identifier {given!r}. List them with `{listing}`.")
 
 

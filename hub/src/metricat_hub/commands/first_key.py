@@ -1,4 +1,4 @@
-"""The first API key: printed, or written into a file where standard output is kept, as a journal keeps it."""
+"""The first API key. The hub prints it, or writes it to a file, for example if a journal stores standard output."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ if TYPE_CHECKING:
 
 
 def first_access(hub: Hub) -> list[str]:
-    """Return the lines to print about the first access: a key, and beyond loopback the setup of an administrator.
+    """Return the lines to print about the first access: an API key, or how to create the first administrator.
 
-    A key that does not expire must not get into logs of a hub that other machines reach. The token of the setup works
-    once and for an hour. With a file for the key, nothing secret is printed: the key in it can create an administrator.
+    A hub that other machines can reach prints no API key, because the key would not expire and logs would store it. It
+    prints a setup token instead, which works once, for an hour. If a file for the key is set, the lines contain no
+    secret: the key in the file can create an administrator.
 
     Raises:
-        CommandError: the file of the key cannot be written. No key exists then.
+        CommandError: the hub cannot write the file for the key. It has not created a key then.
     """
     settings = hub.settings
     if settings.is_loopback or settings.kubernetes or settings.first_key_file:
@@ -42,7 +43,7 @@ def _first_key(hub: Hub) -> list[str]:
     Users of Kubernetes need no key, and each replica would have its own.
 
     Raises:
-        CommandError: the file of the key cannot be written. No key exists then.
+        CommandError: the hub cannot write the file for the key. It has not created a key then.
     """
     path = hub.settings.first_key_file
     if hub.settings.kubernetes or hub.accounts.keys.all():
@@ -59,10 +60,12 @@ def _first_key(hub: Hub) -> list[str]:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_NOFOLLOW", 0), 0o600)
     except OSError as error:
         why = os.strerror(error.errno or 0)
-        raise CommandError(f"--access.first-key-file={path}: {why}. Give a file that the hub can write.") from None
+        raise CommandError(
+            f"--access.first-key-file={path}: {why}. Set the path of a file that the hub can write."
+        ) from None
     with open(descriptor, "w", encoding="ascii") as file:  # noqa: PTH123 -- a descriptor
         os.chmod(path, 0o600)  # noqa: PTH101 -- the file may have existed
         file.write(f"{hub.first_key()}\n")
         file.flush()
         os.fsync(file.fileno())
-    return [f"  API key: in {path}. Remove the file when you have stored the key."]
+    return [f"  API key: in {path}. Store the key elsewhere, then remove the file."]

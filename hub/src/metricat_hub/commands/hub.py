@@ -30,5 +30,5 @@ def add_parser(commands: Subparsers) -> None:
 
 
 def run(chosen: argparse.Namespace) -> str:
-    """Run until a signal."""
+    """Run the hub until SIGINT or SIGTERM."""
     return run_hub(chosen, with_agent=False)

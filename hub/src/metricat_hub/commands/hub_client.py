@@ -1,4 +1,4 @@
-"""A client of a running hub, for commands: its address, its key, and errors with a remedy."""
+"""A client of a running hub for commands, with the options for its address and API key, and errors with a remedy."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _PAGE = 1_000
 
 
 def add_server(parser: argparse.ArgumentParser) -> None:
-    """Add the options that name the hub and the key."""
+    """Add the options for the hub's URL, the API key, the CA and the output format."""
     parser.add_argument("--url", help=f"URL of the hub (default ${_URL}, or {_DEFAULT_URL})")
+    parser.add_argument("--key-file", metavar="FILE", help=f"file with the API key (default: use the key in ${_KEY})")
     parser.add_argument(
-        "--key-file", metavar="FILE", help=f"read the API key from a file (default: the key is in ${_KEY})"
+        "--ca-file", metavar="FILE", default="", help="file with the CA certificates that signed the hub's certificate"
     )
-    parser.add_argument("--ca-file", metavar="FILE", default="", help="CA certificates that sign the hub's certificate")
     parser.add_argument(
         "-o", "--output", choices=("table", "json"), default="table", help="format of the output (default %(default)s)"
     )
 
 
 class HubClient:
-    """The API of a hub. All methods raise `CommandError`."""
+    """The HTTP API of a hub. All methods raise `CommandError` for a failed request."""
 
     def __init__(self, chosen: argparse.Namespace) -> None:
         """Use the options of `add_server`."""
@@ -51,12 +51,12 @@ class HubClient:
         self._client = Client(Server(url, ca_file=chosen.ca_file, headers=headers))
 
     def get(self, path: str, query: Mapping[str, object] | None = None) -> Any:
-        """Return the content of a response."""
+        """Send a GET request; return the decoded JSON of the response."""
         given = {name: value for name, value in (query or {}).items() if value}
         return self.send("GET", f"{path}?{urlencode(given, doseq=True)}" if given else path)
 
     def pages(self, path: str, query: Mapping[str, object], most: int) -> list[Any]:
-        """Return at most so many entries of a list, from all its pages."""
+        """Return at most `most` entries of a list, from as many response pages as needed."""
         return [entry for entry, _ in zip(self._entries(path, query, most), range(most), strict=False)]
 
     def _entries(self, path: str, query: Mapping[str, object], most: int) -> Iterator[Any]:
@@ -69,7 +69,7 @@ class HubClient:
                 return
 
     def send(self, method: str, path: str, body: object = None) -> Any:
-        """Send a request, and return the content of its response."""
+        """Send a request; return the decoded JSON of the response."""
         from metricat_hub.remote.http_client import RequestError  # noqa: PLC0415 -- as above
 
         where = self._client.server.shown
@@ -86,7 +86,7 @@ class HubClient:
         except msgspec.MsgspecError:
             found = None
             if response.status // 100 == 2:
-                raise CommandError(f"{where} does not respond like a hub. Check --url or {_URL}.") from None
+                raise CommandError(f"{where} does not respond like a Metricat hub. Check --url or {_URL}.") from None
         if response.status // 100 == 2:
             return found
         detail = found.get("detail") if isinstance(found, dict) else ""
@@ -97,11 +97,12 @@ def _refused(status: int, why: str, where: str) -> str:
     """Return the message about a response with an error."""
     if status == 401:
         return (
-            f"{where} refused the request: {why}. Create a key with `metricat hub keys create`, and put it in {_KEY}."
+            f"{where} refused the request: {why}. Create a key with `metricat hub keys create`, and set it in {_KEY} "
+            "or with --key-file."
         )
     if status == 403:
         return f"{where} refused the request: {why}. Use a key with the scope edit (`metricat hub keys create`)."
-    return f"{where}: {why}." if why else f"{where} answers {status}. Check the URL."
+    return f"{where}: {why}." if why else f"{where} responds with status {status}. Check the URL."
 
 
 def _key(file: str | None) -> str:
@@ -112,4 +113,4 @@ def _key(file: str | None) -> str:
         return Path(file).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", None) or "not a text file"
-        raise ArgumentError(f"--key-file={file}: {why}. Give a file that contains an API key.") from None
+        raise ArgumentError(f"--key-file={file}: {why}. Set the path of a file that contains an API key.") from None

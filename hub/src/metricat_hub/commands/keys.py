@@ -23,16 +23,19 @@ def add_parser(commands: Subparsers) -> None:
     keys = commands.add_parser("keys", help="manage API keys", description=_DESCRIPTION)
     actions = keys.add_subparsers(title="commands", metavar="COMMAND", required=True, help="action to run")
     create = actions.add_parser("create", help="create a key and print it", description="Create a key and print it.")
-    create.add_argument("--label", default="unnamed", help="what the key is for (default %(default)s)")
+    create.add_argument("--label", default="unnamed", help="purpose of the key, as a label (default %(default)s)")
     create.add_argument(
         "--scope",
         action="append",
         choices=SCOPES,
-        help="what the key may do; repeat the option for several scopes (default read)",
+        help="scope of the key; repeat the option for several scopes (default read)",
     )
     create.add_argument("--expires", metavar="DURATION", help="time until the key expires, for example 90d")
     create.add_argument(
-        "--owner", metavar="USER", default="", help="user whose role limits the key; it ends with the user"
+        "--owner",
+        metavar="USER",
+        default="",
+        help="user who owns the key; the user's role limits it, and removing the user revokes it",
     )
     create.set_defaults(run=create_key)
     listing = actions.add_parser("list", help="list the keys", description="List the keys, without their secrets.")
@@ -45,7 +48,7 @@ def add_parser(commands: Subparsers) -> None:
 
 
 def create_key(chosen: argparse.Namespace) -> str:
-    """Create a key and return it."""
+    """Create an API key and return its text."""
     expires = None
     if chosen.expires:
         try:
@@ -62,7 +65,7 @@ def create_key(chosen: argparse.Namespace) -> str:
 
 
 def list_keys(chosen: argparse.Namespace) -> str:
-    """Return a table of the keys."""
+    """Return a table of the API keys."""
     rows: list[tuple[str, ...]] = [("ID", "LABEL", "SCOPES", "STATE", "OWNER", "CREATED", "EXPIRES", "LAST USED")]
     with opened(chosen) as accounts:
         names = {user.id: user.name for user in accounts.users.all()}
@@ -74,7 +77,7 @@ def list_keys(chosen: argparse.Namespace) -> str:
 
 
 def revoke_key(chosen: argparse.Namespace) -> str:
-    """Revoke a key."""
+    """Revoke an API key."""
     with changing(chosen, "key.revoke", chosen.id) as change:
         key = change.accounts.keys.revoke(chosen.id)
     return f"The key {key.id} ({key.label}) is revoked."

@@ -1,4 +1,4 @@
-"""The common part of `metricat up` and `metricat hub`: settings, start, messages and exit status."""
+"""Shared functions of `metricat up` and `metricat hub`: settings, start, messages and exit status."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from metricat_hub.app import Hub
 
 _ARENA_MAX = -8
-"""M_ARENA_MAX of glibc's <malloc.h>: the number of heaps."""
+"""M_ARENA_MAX of glibc's <malloc.h>: the parameter for the largest number of heaps."""
 _FILES = 65_536
 _SINGLE_THREADED = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -30,7 +30,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
 
 def add_data(parser: argparse.ArgumentParser, *names: str) -> None:
-    """Add the flags that find the data directory to a subcommand: users write them after it as well as before it."""
+    """Add the flags for the data directory to a subcommand, so that users can write them after the subcommand too."""
     for name in names or ("config.file", "data"):
         option = HUB.options[name]
         parser.add_argument(
@@ -72,7 +72,7 @@ def run_hub(chosen: argparse.Namespace, *, with_agent: bool) -> str:
         authenticator = Authenticator.from_file(settings.web_config) if settings.web_config else None
         if authenticator and not authenticator.tls_enabled and not settings.is_loopback and not settings.insecure:
             raise CommandError(
-                f"--web.config.file={settings.web_config}: tls_server_config is missing, and other machines can reach "
+                f"--web.config.file={settings.web_config}: tls_server_config is missing, but other machines can reach "
                 f"{settings.listen}; add the section, or allow unencrypted access with --insecure",
                 2,
             )

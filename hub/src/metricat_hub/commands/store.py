@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 TIERS: "tuple[Tier, ...]" = ("raw", "1m", "1h")
 _FUTURE = 3_600_000
-"""Milliseconds after now that a check reads, too: clocks of targets may be ahead."""
+"""A check also reads samples up to these milliseconds in the future, because clocks of targets may be ahead."""
 _DESCRIPTION = """\
 Check, compact, export, import and back up the samples of a hub. `check`, `export` and `backup` work while the hub
 runs. `compact` and `import` require that it is stopped. The samples are in the store of --store.url, or in --data."""
@@ -37,15 +37,22 @@ def add_parser(commands: "Subparsers") -> None:
     )
     parser.set_defaults(run=lambda _: parser.format_help())
     actions = parser.add_subparsers(title="actions", metavar="ACTION", help="action to run")
-    _action(actions, "check", _check, "read all samples and report damaged parts")
-    _action(actions, "compact", _compact, "rewrite the file without free space and damaged parts")
+    _action(actions, "check", _check, "read all samples, and report damaged parts of the store")
+    _action(actions, "compact", _compact, "rewrite the store's file without free space and damaged parts")
     out = _action(actions, "export", _export, "write samples as OpenMetrics or JSON lines")
     out.add_argument("--match", default="", metavar="SELECTOR", help="series to export, for example 'up{node=\"a\"}'")
-    out.add_argument("--from", dest="begin", type=_time, metavar="TIME", help="earliest time (default: all)")
-    out.add_argument("--to", dest="end", type=_time, metavar="TIME", help="latest time (default: now)")
-    out.add_argument("--format", choices=("openmetrics", "jsonl"), default="jsonl", help="format (default %(default)s)")
     out.add_argument(
-        "--tier", choices=("raw", "1m", "1h"), default="raw", help="finest tier to export (default %(default)s)"
+        "--from", dest="begin", type=_time, metavar="TIME", help="time of the earliest sample (default: no limit)"
+    )
+    out.add_argument("--to", dest="end", type=_time, metavar="TIME", help="time of the latest sample (default: now)")
+    out.add_argument(
+        "--format", choices=("openmetrics", "jsonl"), default="jsonl", help="format of the export (default %(default)s)"
+    )
+    out.add_argument(
+        "--tier",
+        choices=("raw", "1m", "1h"),
+        default="raw",
+        help="finest resolution to export: raw, 1m or 1h (default %(default)s)",
     )
     out.add_argument("-o", "--output", metavar="FILE", default="-", help="file to write (default: standard output)")
     into = _action(actions, "import", _import, "import samples from an export, OpenMetrics or `promtool tsdb dump`")
@@ -54,9 +61,9 @@ def add_parser(commands: "Subparsers") -> None:
         actions,
         "backup",
         _backup,
-        "copy samples, accounts, alerts and rules as they are now; to restore, use the copy as --data",
+        "copy samples, accounts, alerts and rules to a directory; to restore, run the hub with --data=DIRECTORY",
     )
-    copy.add_argument("target", type=Path, metavar="DIR", help="directory of the copy, without a backup in it")
+    copy.add_argument("target", type=Path, metavar="DIR", help="directory for the copy; it must not contain a backup")
 
 
 def _action(actions: "Subparsers", name: str, run: object, summary: str) -> argparse.ArgumentParser:
@@ -107,7 +114,8 @@ def _check(chosen: argparse.Namespace) -> str:
     if found.damaged:
         lines = "\n".join(found.damaged)
         raise CommandError(
-            f"read {read}.\n{lines}\nRestore a backup, or remove the damaged parts with: metricat store compact"
+            f"read {read}. These parts are damaged:\n{lines}\nRestore a backup, or remove the damaged parts with: "
+            "metricat store compact"
         )
     return f"Read {read}. Nothing is damaged."
 
@@ -121,8 +129,8 @@ def _check_database(settings: "Settings") -> str:
             for number, one in enumerate(store.iterate([], 0, now() + _FUTURE, tier), 1):
                 samples[tier] += len(one.times)
                 series = max(series, number)
-    counts = ", ".join(f"{count} samples from {tier} on" for tier, count in samples.items())
-    return f"Read {series} series: {counts}. PostgreSQL reports no damage. Its own check is the program pg_amcheck."
+    counts = ", ".join(f"{count} samples of the tier {tier} and coarser" for tier, count in samples.items())
+    return f"Read {series} series: {counts}. PostgreSQL reports no damage. For a complete check, run pg_amcheck."
 
 
 def _compact(chosen: argparse.Namespace) -> str:
@@ -132,7 +140,7 @@ def _compact(chosen: argparse.Namespace) -> str:
     if settings.store_url.kind == "postgresql":
         raise CommandError(
             "--store.url: PostgreSQL compacts its tables with autovacuum. To return free space to the system, run in "
-            "the database: VACUUM FULL; or give --store.url=embedded: for the samples in --data.",
+            "the database: VACUUM FULL. To compact the samples in --data instead, set --store.url=embedded:",
             2,
         )
     _reject_remote(settings, "compact")
@@ -188,14 +196,14 @@ def _reject_remote(settings: "Settings", action: str) -> None:
     if settings.store_url.kind == "prometheus":
         raise CommandError(
             f"--store.url: the samples are in a Prometheus-compatible server, which `metricat store {action}` cannot "
-            "access. Use the server's tools, for example promtool; or give --store.url=embedded: for the samples in "
-            "--data.",
+            "access. Use the server's tools, for example promtool. To use the samples in --data "
+            "instead, set --store.url=embedded:",
             2,
         )
 
 
 def now() -> int:
-    """Return milliseconds since 1970-01-01 UTC."""
+    """Return the current time in milliseconds since 1970-01-01 UTC."""
     return time.time_ns() // 1_000_000
 
 
@@ -224,11 +232,13 @@ def _import(chosen: argparse.Namespace) -> str:
     with _errors(), closing(_open(settings_of(chosen))) as store, _input(chosen.file) as lines:
         result = exchange.import_lines(store, lines)
     text = (
-        f"Imported {result.accepted} samples. {result.duplicates} were stored already, {result.rejected} were rejected."
+        f"Imported {result.accepted} samples. {result.duplicates} already existed, and {result.rejected} were rejected."
     )
     if result.bad_lines:
         shown = "\n".join(result.errors)
-        raise CommandError(f"{text}\n{result.bad_lines} lines are not valid:\n{shown}\nCorrect them, and import again.")
+        raise CommandError(
+            f"{text}\n{result.bad_lines} lines are not valid:\n{shown}\nCorrect these lines, and import the file again."
+        )
     return text
 
 
@@ -250,5 +260,5 @@ def _matchers(text: str) -> "list[Matcher]":
     with _errors():
         node = parse(text)
     if not isinstance(node, Selector):
-        raise CommandError(f"--match {text}: not a selector. Use for example 'up{{node=\"a\"}}'.")
+        raise CommandError(f"--match {text}: not a series selector. Use for example 'up{{node=\"a\"}}'.")
     return list(node.matchers)

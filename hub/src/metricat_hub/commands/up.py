@@ -24,5 +24,5 @@ def add_parser(commands: Subparsers) -> None:
 
 
 def run(chosen: argparse.Namespace) -> str:
-    """Run until a signal."""
+    """Run hub and agent until SIGINT or SIGTERM."""
     return run_hub(chosen, with_agent=True)

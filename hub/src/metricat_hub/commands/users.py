@@ -26,18 +26,25 @@ def add_parser(commands: Subparsers) -> None:
     users = commands.add_parser("users", help="manage users", description=_DESCRIPTION)
     actions = users.add_subparsers(title="commands", metavar="COMMAND", required=True, help="action to run")
     add = _action(actions, "add", add_user, "add a user")
-    _role(add, "--role", default="viewer", help="viewer reads, editor also writes, admin also manages users and keys")
+    _role(
+        add,
+        "--role",
+        default="viewer",
+        help="viewer may read, editor may also write, admin may also manage users and keys",
+    )
     _password_file(add)
     listing = actions.add_parser("list", help="list the users", description="List the users.")
     listing.set_defaults(run=list_users)
-    _action(actions, "remove", remove_user, "remove a user, end its sessions, and revoke its keys")
-    _password_file(_action(actions, "password", set_password, "set the password of a user, and end its sessions"))
+    _action(actions, "remove", remove_user, "remove a user, end the user's sessions, and revoke the user's keys")
+    _password_file(
+        _action(actions, "password", set_password, "set the password of a user, and end the user's sessions")
+    )
     _role(_action(actions, "role", set_role, "set the role of a user"), "role")
-    _action(actions, "disable", disable_user, "disable a user, and end its sessions; its keys stop")
+    _action(actions, "disable", disable_user, "disable a user, end the user's sessions, and suspend the user's keys")
     _action(actions, "enable", enable_user, "enable a disabled user")
     rotate = actions.add_parser(
         "rotate-signing-key",
-        help="sign new sessions with a new key",
+        help="sign access tokens with a new key",
         description="Sign access tokens with a new key. Earlier tokens stay valid until they expire.",
     )
     rotate.set_defaults(run=rotate_key)
@@ -55,7 +62,12 @@ def _action(
     return parser
 
 
-def _role(parser: argparse.ArgumentParser, flag: str, default: str | None = None, help: str = "the new role") -> None:  # noqa: A002 -- as argparse
+def _role(
+    parser: argparse.ArgumentParser,
+    flag: str,
+    default: str | None = None,
+    help: str = "role of the user",  # noqa: A002 -- as argparse
+) -> None:
     parser.add_argument(flag, choices=ROLES, default=default, help=help + (" (default %(default)s)" if default else ""))
 
 
@@ -72,7 +84,7 @@ def add_user(chosen: argparse.Namespace) -> str:
     """Add a user."""
     with changing(chosen, "user.create", chosen.name, create=True, role=chosen.role) as change:
         user = change.accounts.users.add(chosen.name, chosen.role, _password(chosen.password_file))
-    return f"The user {user.name} is added with the role {user.role}."
+    return f"Added the user {user.name} with the role {user.role}."
 
 
 def list_users(chosen: argparse.Namespace) -> str:
@@ -89,7 +101,7 @@ def remove_user(chosen: argparse.Namespace) -> str:
     """Remove a user."""
     with changing(chosen, "user.delete", chosen.name) as change:
         user = change.accounts.users.remove(chosen.name)
-    return f"The user {user.name} is removed. Its sessions have ended and its keys are revoked."
+    return f"Removed the user {user.name}, ended the user's sessions, and revoked the user's keys."
 
 
 def set_password(chosen: argparse.Namespace) -> str:
@@ -97,36 +109,36 @@ def set_password(chosen: argparse.Namespace) -> str:
     with changing(chosen, "user.password", chosen.name) as change:
         change.accounts.users.get(chosen.name)
         user = change.accounts.users.set_password(chosen.name, _password(chosen.password_file))
-    return f"The password of {user.name} is set. The user's sessions have ended."
+    return f"Set the password of {user.name}, and ended the user's sessions."
 
 
 def set_role(chosen: argparse.Namespace) -> str:
     """Set the role of a user."""
     with changing(chosen, "user.update", chosen.name, role=chosen.role) as change:
         user = change.accounts.users.change(chosen.name, role=chosen.role)
-    return f"The user {user.name} has the role {user.role}."
+    return f"The user {user.name} now has the role {user.role}."
 
 
 def disable_user(chosen: argparse.Namespace) -> str:
     """Disable a user."""
     with changing(chosen, "user.update", chosen.name, disabled=True) as change:
         user = change.accounts.users.change(chosen.name, disabled=True)
-    return f"The user {user.name} is disabled. Its sessions have ended."
+    return f"Disabled the user {user.name}, and ended the user's sessions."
 
 
 def enable_user(chosen: argparse.Namespace) -> str:
     """Enable a user."""
     with changing(chosen, "user.update", chosen.name, disabled=False) as change:
         user = change.accounts.users.change(chosen.name, disabled=False)
-    return f"The user {user.name} is enabled."
+    return f"Enabled the user {user.name}."
 
 
 def rotate_key(chosen: argparse.Namespace) -> str:
-    """Rotate the signing key."""
+    """Replace the key that signs access tokens."""
     with changing(chosen, "signing-key.rotate") as change:
         key = change.accounts.signer.rotate()
         change.target = key.id
-    return f"The hub signs access tokens with the new key {key.id}."
+    return f"The hub now signs access tokens with the new key {key.id}."
 
 
 def _password(file: str) -> str:
@@ -136,7 +148,9 @@ def _password(file: str) -> str:
             with Path(file).open(encoding="utf-8") as text:
                 return text.readline().rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
-            raise CommandError(f"--password-file={file}: {error}. Give a text file.", 2) from None
+            raise CommandError(
+                f"--password-file={file}: {error}. Set the path of a text file with the password.", 2
+            ) from None
     if file == "-" or not sys.stdin.isatty():
         return sys.stdin.readline().rstrip("\r\n")
     password, again = getpass.getpass("Password: "), getpass.getpass("Password again: ")

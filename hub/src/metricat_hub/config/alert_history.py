@@ -17,15 +17,15 @@ _MOST = 100 * 365 * _DAY
 
 @dataclass(frozen=True, slots=True)
 class AlertHistorySettings:
-    """How long to keep the history, in milliseconds, and the Alertmanager that fills it."""
+    """The retention of the history in milliseconds, and the Alertmanager whose alerts it records."""
 
     retention: int
     alertmanager: Server | None
-    """None: missed alerts are not recorded."""
+    """The Alertmanager to read missed alerts from; None: the hub does not record missed alerts."""
 
 
 def alert_history_settings(raw: RawSettings) -> AlertHistorySettings:
-    """Return the settings; raise `SettingError` if one is not valid."""
+    """Parse the settings of the alert history; raise `SettingError` for an invalid value."""
     value = raw.get("alert-history.retention")
     try:
         retention = parse_duration(value.text)

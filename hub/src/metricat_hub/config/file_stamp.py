@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def file_stamp(path: str) -> tuple[int, int, int] | None:
-    """Return modification time, size and inode of a file; None without one."""
+    """Return modification time in nanoseconds, size and inode of a file; None if it does not exist."""
     try:
         found = Path(path).stat() if path else None
     except OSError:

@@ -22,11 +22,11 @@ class LiveSettings:
     origins: frozenset[str]
     """Origins of web pages that may open a WebSocket, apart from the hub's own."""
     grpc_listen: Address | None
-    """None: without a gRPC server."""
+    """The address of the gRPC server; None: the hub has no gRPC server."""
 
 
 def live_settings(raw: RawSettings) -> LiveSettings:
-    """Return the settings; raise `SettingError` if one is not valid."""
+    """Parse the settings of live values; raise `SettingError` for an invalid value."""
     origins = raw.get("live.allowed-origins")
     found = [one.strip().rstrip("/") for one in origins.text.split(",") if one.strip()]
     for one in found:

@@ -7,20 +7,20 @@ from pathlib import Path
 from typing import Final
 
 BYTES_PER_SAMPLE: Final = 100
-"""Most memory that a query needs for each sample it reads; measured: 34 for a selection, 100 for `sum_over_time`."""
+"""Bytes of memory that a query needs for each sample. Measured: 34 for a selection, 100 for `sum_over_time`."""
 SHARE: Final = 4
-"""The divisor of the memory: all queries together may use the quotient."""
+"""All queries together may use the memory divided by this number."""
 _LEAST, _MOST = 1_000_000, 50_000_000
 _UNKNOWN = 4 << 30
 
 
 def default_samples(root: Path = Path("/")) -> int:
-    """Return how many samples a query may read, from 1 to 50 million."""
+    """Return the default limit of samples that a query reads, from 1 to 50 million."""
     return min(max(_memory(root) // SHARE // BYTES_PER_SAMPLE, _LEAST), _MOST)
 
 
 def default_memory(root: Path = Path("/")) -> int:
-    """Return how many bytes all queries may hold, from 100 MB to 5 GB."""
+    """Return the default limit of memory for all queries in bytes, from 100 MB to 5 GB."""
     return default_samples(root) * BYTES_PER_SAMPLE
 
 

@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 OidcRole: TypeAlias = Literal["viewer", "editor", "admin"]
 ROLES: tuple[OidcRole, ...] = ("viewer", "editor", "admin")
 ANY = "*"
-"""The value of the claim that every user has."""
+"""The name in --oidc.roles that matches every user."""
 
 
 @dataclass(frozen=True, slots=True)
 class OidcSettings:
-    """The provider, the client that is registered there, and the roles of its users."""
+    """The OpenID Connect provider, the client registered with it, and the roles of its users."""
 
     issuer: str
     client_id: str
@@ -32,7 +32,7 @@ class OidcSettings:
 
 
 def external_url(raw: RawSettings) -> str:
-    """Return the URL of the hub for browsers without a slash at the end; empty: none is given."""
+    """Return the URL of the hub for browsers, without a trailing slash; empty: not configured."""
     value = raw.get("web.external-url")
     if value.text:
         parts = urlsplit(value.text)
@@ -42,18 +42,20 @@ def external_url(raw: RawSettings) -> str:
 
 
 def parse(raw: RawSettings) -> OidcSettings | None:
-    """Return the settings; None: users do not log in by OpenID Connect."""
+    """Parse the settings of OpenID Connect; None: it is not configured. Raise `SettingError` for an invalid value."""
     issuer = raw.get("oidc.issuer")
     others = ("oidc.client-id", "oidc.client-secret-file", "oidc.roles")
     if not issuer.text:
         if given := next((name for name in others if raw.get(name).text), ""):
-            raise raw.get(given).error("it needs --oidc.issuer; give the URL of the provider")
+            raise raw.get(given).error("it requires --oidc.issuer; set the URL of the provider")
         return None
     if not _is_safe(issuer.text):
-        raise issuer.error("not an HTTPS URL; write for example https://id.example.com (HTTP is for loopback only)")
+        raise issuer.error(
+            "not an HTTPS URL; write for example https://id.example.com (HTTP is allowed for loopback only)"
+        )
     for name in ("web.external-url", "oidc.client-id", "oidc.roles"):
         if not raw.get(name).text:
-            raise issuer.error(f"it needs --{name}; docs/hub/accounts.md has an example")
+            raise issuer.error(f"it requires --{name}; see docs/hub/accounts.md for an example")
     return OidcSettings(
         issuer=issuer.text.rstrip("/"),
         client_id=raw.get("oidc.client-id").text,
@@ -82,10 +84,10 @@ def _secret(raw: RawSettings) -> str:
     try:
         secret = Path(value.text).read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not text"
-        raise value.error(f"cannot be read: {why}; give a file with the secret") from None
+        why = error.strerror if isinstance(error, OSError) else "the file is not text"
+        raise value.error(f"cannot be read: {why}; set the path of a file with the client secret") from None
     if not secret:
-        raise value.error("the file is empty; write the secret of the client into it")
+        raise value.error("the file is empty; write the client secret into the file")
     return secret
 
 

@@ -1,4 +1,4 @@
-"""Every setting's name, default and help text. Pure data; `settings` reads and validates the values."""
+"""Name, default and help text of every setting. Pure data; `settings` reads and validates the values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from metricat_hub.model.measures import BY_NAME, SHORT_NAMES
 GENERAL = (
     Option("config.file", "", "YAML file with settings and scrape_configs; flags take precedence", "FILE"),
     Option("listen", "127.0.0.1:8428", "address to listen on", "[IP]:PORT"),
-    Option("data", "", "directory of the data; default: metricat in XDG_DATA_HOME or ~/.local/share", "DIR"),
+    Option("data", "", "data directory; default: metricat in XDG_DATA_HOME or ~/.local/share", "DIR"),
     Option("server.id", "", "name of this hub, and of the local agent's node; default: the host name", "NAME"),
     Option("log.level", "info", "lowest level to log to standard error", choices=("debug", "info", "warn", "error")),
     Option("log.format", "text", "format of log lines", choices=("text", "json")),
@@ -28,28 +28,30 @@ WEB = (
     Option(
         "access.anonymous-loopback",
         "false",
-        "accept requests without an API key from this machine; they may read and write",
+        "accept requests without an API key from this machine; they have the scopes read and write",
         switch=True,
     ),
     Option(
         "access.kubernetes",
         "false",
-        "accept Bearer tokens of Kubernetes; each user reads the namespaces whose MonitoringTargets the user may get",
+        "accept Bearer tokens of Kubernetes; a user may read the namespaces in which the user may get "
+        "MonitoringTargets",
         switch=True,
     ),
     Option("web.external-url", "", "URL of the hub for browsers, for example of a proxy in front of it", "URL"),
     Option("access.first-key-file", "", "write the first API key into this file instead of printing it", "FILE"),
 )
 OIDC = (
-    Option("oidc.issuer", "", "OpenID Connect provider where users log in, for example https://id.example.com", "URL"),
-    Option("oidc.client-id", "", "client that is registered at the provider", "ID"),
-    Option("oidc.client-secret-file", "", "file with the secret of the client; empty: a public client", "FILE"),
-    Option("oidc.scopes", "openid profile email", "scopes to request, with blanks between them", "SCOPES"),
+    Option("oidc.issuer", "", "issuer URL of the OpenID Connect provider, for example https://id.example.com", "URL"),
+    Option("oidc.client-id", "", "ID of the client that is registered with the provider", "ID"),
+    Option("oidc.client-secret-file", "", "file with the client secret; empty: a public client", "FILE"),
+    Option("oidc.scopes", "openid profile email", "scopes to request, separated by spaces", "SCOPES"),
     Option("oidc.role-claim", "groups", "claim of the ID token with the groups or roles of a user", "CLAIM"),
     Option(
         "oidc.roles",
         "",
-        "role for a value of the claim: viewer, editor or admin; * is any user; several: comma or repeat",
+        "role (viewer, editor or admin) for a value of the claim, as VALUE=ROLE; * means every user; separate several "
+        "by commas, or repeat the flag",
         "VALUE=ROLE,...",
         many=True,
     ),
@@ -63,11 +65,16 @@ STORE = (
     Option("store.retention.raw", "7d", "how long to keep samples as received", "DURATION"),
     Option("store.retention.1m", "30d", "how long to keep one point a minute", "DURATION"),
     Option("store.retention.1h", "1y", "how long to keep one point an hour", "DURATION"),
-    Option("store.max-size", "20GB", "limit of the data's size; above it, the hub removes the oldest data", "SIZE"),
+    Option(
+        "store.max-size",
+        "20GB",
+        "size limit of the stored samples; above it, the hub removes the oldest samples",
+        "SIZE",
+    ),
     Option(
         "store.max-series",
         "200000",
-        "limit of series that receive samples; the hub refuses and counts further series",
+        "limit of active series; the hub rejects and counts samples of further series",
         "NUMBER",
     ),
     *STORE_SERVER,
@@ -85,7 +92,7 @@ QUERY = (
     Option(
         "query.max-memory",
         "auto",
-        "limit of the memory that all running queries hold together; auto: a quarter of the memory, from 100MB to 5GB",
+        "memory limit of all running queries together; auto: a quarter of the memory, from 100MB to 5GB",
         "SIZE",
     ),
     Option("query.max-series", "100000", "limit of the series that a query reads", "NUMBER"),
@@ -94,17 +101,23 @@ RULES = (
     Option("rules.shipped", "true", "evaluate the shipped recording rules and alerts", switch=True),
     Option("rules.files", "", "rule files in Prometheus' format, separated by commas; may have *", "FILE"),
     Option("rules.interval", "30s", "time between two evaluations of a group without its own interval", "DURATION"),
-    Option("alert-history.retention", "1y", "how long to keep resolved alerts with their events", "DURATION"),
+    Option(
+        "alert-history.retention",
+        "1y",
+        "how long the alert history keeps resolved alerts with their events",
+        "DURATION",
+    ),
     Option(
         "alert-history.alertmanager-url",
         "",
-        "Alertmanager whose webhook fills the history; after a start, the hub records the alerts that it missed",
+        "URL of the Alertmanager that sends webhooks to the alert history; after a start, the hub reads missed alerts "
+        "from it",
         "URL",
         secret=True,
     ),
 )
 LIVE = (
-    Option("live.max-connections", "256", "limit of live connections, by WebSocket and gRPC together", "NUMBER"),
+    Option("live.max-connections", "256", "limit of live connections (WebSocket and gRPC together)", "NUMBER"),
     Option(
         "live.allowed-origins",
         "",
@@ -114,13 +127,13 @@ LIVE = (
     Option("grpc.listen", "", "address of the gRPC server; default: no gRPC server", "[IP]:PORT"),
 )
 ALIASES = {"COLLECT_INTERVAL": "collect.interval", "SERVER_ID": "server.id", "DB_CONNECTION": "store.url"}
-"""Environment variables with names of their own. A plain number in COLLECT_INTERVAL means seconds."""
+"""Environment variables without the prefix METRICAT_HUB_. A plain number in COLLECT_INTERVAL means seconds."""
 SCRAPE_SECTIONS = ("global", "scrape_configs")
-"""Keys of the file in Prometheus' format. The scraper reads them."""
+"""Keys of the settings file in Prometheus' format, which the scraper reads."""
 ROUTING_SECTIONS = ("route", "inhibit_rules", "time_intervals", "mute_time_intervals", "escalation")
-"""Keys of the file in Alertmanager's format, and the escalation. `dispatch` reads them."""
+"""Keys of the settings file in Alertmanager's format, and `escalation`. `dispatch` reads them."""
 MEASURE_NAMES = (*BY_NAME, *SHORT_NAMES)
-"""The names of measures, in full and without the unit."""
+"""The names of measures as keys of the settings file: full names, and names without the unit."""
 SECTIONS = (
     *SCRAPE_SECTIONS,
     *ROUTING_SECTIONS,
@@ -129,11 +142,11 @@ SECTIONS = (
     "rule_files",
     *(f"rules.{name}" for name in MEASURE_NAMES),
 )
-"""Keys of the file that are not settings."""
-_EPILOG = """Every setting can also be given in the file of --config.file, under the flag's name, or in an environment
-variable: METRICAT_HUB_ and the name in capitals, with _ for . and -. COLLECT_INTERVAL, SERVER_ID and DB_CONNECTION
-give collect.interval, server.id and store.url. A flag takes precedence over the file, and the file over the
-environment."""
+"""Keys of the settings file that are not settings but sections."""
+_EPILOG = """Every setting can also be set in the file of --config.file, under the flag's name, or in an environment
+variable: METRICAT_HUB_ and the name in capitals, with _ for . and -. The variables COLLECT_INTERVAL, SERVER_ID
+and DB_CONNECTION set collect.interval, server.id and store.url. A flag takes precedence over the file, and the
+file over the environment."""
 
 HUB = Program(
     name="metricat hub",

@@ -1,4 +1,4 @@
-"""The outputs: flags with a URL each, and the section `outputs` of the settings file."""
+"""Outputs: servers to which the hub forwards all samples, from flags and the section `outputs` of the file."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _LEAST_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class OutputSettings:
-    """One output. The age is in milliseconds."""
+    """The settings of one output. `age` is in milliseconds."""
 
     name: str
     kind: OutputKind
@@ -41,7 +41,7 @@ class OutputSettings:
 
 
 def parse_output_url(text: str) -> tuple[OutputKind, str]:
-    """Return kind and HTTP URL of an output; raise ValueError, without the URL's secrets in its message."""
+    """Return the kind and the HTTP URL of an output; raise ValueError with a message that does not contain secrets."""
     prefix, plus, rest = text.partition("+")
     kind: OutputKind
     if prefix == "remote-write" and plus:
@@ -59,7 +59,7 @@ def parse_output_url(text: str) -> tuple[OutputKind, str]:
 
 
 def parse_header(text: str) -> tuple[str, str]:
-    """Return name and value of a header; raise ValueError if it has another form."""
+    """Parse `NAME: VALUE`; return name and value of the header. Raise ValueError for another form."""
     name, colon, value = text.partition(":")
     if not colon or not _HEADER.fullmatch(name) or not value.isascii() or not value.strip().isprintable():
         raise ValueError("not a header; write NAME: VALUE, for example 'X-Scope-OrgID: team-a'")
@@ -67,7 +67,7 @@ def parse_header(text: str) -> tuple[str, str]:
 
 
 def from_urls(texts: Sequence[str]) -> list[OutputSettings]:
-    """Return the outputs of flags, named by kind and number; raise ValueError for an invalid one."""
+    """Return the outputs for URLs in flags, named by kind and number; raise ValueError for an invalid URL."""
     found = []
     for number, text in enumerate(filter(None, texts), 1):
         kind, url = parse_output_url(text)
@@ -76,7 +76,7 @@ def from_urls(texts: Sequence[str]) -> list[OutputSettings]:
 
 
 def from_file(path: str) -> list[OutputSettings]:
-    """Return the outputs of the section `outputs` of a settings file; raise `SettingError` for an invalid one."""
+    """Return the outputs in the section `outputs` of a settings file; raise `SettingError` for an invalid output."""
     try:
         root = read_file(path) if path else None
     except YamlError as error:
@@ -90,11 +90,11 @@ def from_file(path: str) -> list[OutputSettings]:
 
 
 def check_names(outputs: Sequence[OutputSettings]) -> None:
-    """Raise `SettingError` if two outputs have the same name: it is the name of the queue's directory."""
+    """Raise `SettingError` if two outputs have the same name, which is also the name of the queue's directory."""
     names = [one.name for one in outputs]
     for name in names:
         if names.count(name) > 1:
-            raise SettingError(f"outputs: two have the name {name}; give each its own `name`")
+            raise SettingError(f"outputs: two outputs have the name {name}; set a different `name` for each")
 
 
 class _Entry:
@@ -110,7 +110,7 @@ class _Entry:
             if key not in _KEYS:
                 raise self.error(key, f"unknown key; the keys are {', '.join(sorted(_KEYS))}")
             if key != "headers" and not isinstance(value.value, str):
-                raise self.error(key, "not a single value; write one")
+                raise self.error(key, "not a single value; write one value")
 
     def error(self, key: str, why: str) -> SettingError:
         line = self._values[key].line if key in self._values else self._node.line
@@ -130,12 +130,12 @@ class _Entry:
             raise self.error(key, str(error)) from None
 
     def file(self, key: str) -> str:
-        """Return the path of a file that exists; empty without the key."""
+        """Return the path of an existing file; empty without the key."""
         if not (text := self.text(key)):
             return ""
         file = Path(self._path).absolute().parent / text
         if not file.is_file():
-            raise self.error(key, f"{file} is not a file; give the path of an existing one")
+            raise self.error(key, f"{file} is not a file; set the path of an existing file")
         return str(file)
 
 
@@ -153,7 +153,7 @@ def _output(node: Node, path: str) -> OutputSettings:
     if found.server.token_file and found.server.username:
         raise entry.error("token_file", "cannot be combined with username; remove one of them")
     if bool(found.server.username) != bool(found.server.password_file):
-        raise entry.error("username", "username and password_file belong together; give both")
+        raise entry.error("username", "username and password_file require each other; set both")
     return found
 
 
@@ -184,7 +184,7 @@ def _name(text: str) -> str:
 def _size(text: str) -> int:
     size = parse_size(text)
     if size < _LEAST_BYTES:
-        raise ValueError("below 1MB; give a larger size, for example 1GB")
+        raise ValueError("below 1MB; set a larger size, for example 1GB")
     return size
 
 

@@ -46,7 +46,7 @@ _SLACK = ("api_url", "api_url_file", "bot_token", "bot_token_file", "channel", "
 _PAGERDUTY_KEYS = ("routing_key", "routing_key_file", "url", *_HTTP)
 _WEBHOOK = ("url", "url_file", "signing_secret", "signing_secret_file", "max_alerts", *_HTTP)
 _ALERTMANAGER = ("urls", "resend_interval", "http_config", "headers", "timeout")
-_TEXT_REMEDY = "remove it: the hub writes the text"
+_TEXT_REMEDY = "remove it: the hub has a fixed text for notifications"
 _UNSUPPORTED = {
     **dict.fromkeys(
         ("html", "text", "title", "title_link", "pretext", "fallback", "fields", "actions", "color", "footer"),
@@ -60,9 +60,9 @@ _UNSUPPORTED = {
         ("description", "severity", "details", "images", "links", "class", "component", "group", "source"), _TEXT_REMEDY
     ),
     **dict.fromkeys(("client", "client_url", "threading", "update_message"), _TEXT_REMEDY),
-    "service_key": "use routing_key, of an integration of the type Events API v2",
-    "service_key_file": "use routing_key_file, of an integration of the type Events API v2",
-    "auth_identity": "remove it: the hub logs in as auth_username",
+    "service_key": "use routing_key of an integration with the type Events API v2",
+    "service_key_file": "use routing_key_file for an integration with the type Events API v2",
+    "auth_identity": "remove it: the hub authenticates as auth_username",
     "auth_secret": "use auth_password; the hub uses it for CRAM-MD5 too",
     "auth_secret_file": "use auth_password_file; the hub uses it for CRAM-MD5 too",
     "bearer_token": "use authorization with credentials",
@@ -80,7 +80,7 @@ _UNSUPPORTED = {
             *("pushover_configs", "rocketchat_configs", "sns_configs", "telegram_configs", "victorops_configs"),
             *("webex_configs", "wechat_configs", "jira_configs", "incidentio_configs"),
         ),
-        "use webhook_configs, or hand the alerts over to an Alertmanager with alertmanager_configs",
+        "use webhook_configs, or send the alerts to an Alertmanager with alertmanager_configs",
     ),
 }
 _MENTION = re.compile(r"[UWS][A-Z0-9]{2,20}|here|channel|everyone", re.ASCII)
@@ -91,7 +91,7 @@ _CHANNEL_KINDS = ("email", "slack", "pagerduty", "webhook", "alertmanager")
 
 
 def parse_receivers(path: str, environment: Mapping[str, str]) -> tuple[ReceiverSettings, ...]:
-    """Return the receivers of a settings file; none without a file or a section.
+    """Return the receivers of a settings file; an empty tuple without a file, or without the section.
 
     Raises:
         ConfigFileError: a receiver is not valid.
@@ -112,7 +112,7 @@ def parse_receivers(path: str, environment: Mapping[str, str]) -> tuple[Receiver
     for section in whole_file.sections(SECTION, ("name", *(f"{kind}_configs" for kind in _CHANNEL_KINDS))):
         one = _receiver(section, folder)
         if one.name in found:
-            section.fail("name", f"two receivers have the name '{one.name}'; give each its own")
+            section.fail("name", f"two receivers have the name '{one.name}'; rename one of them")
         found[one.name] = one
     return tuple(found.values())
 
@@ -132,7 +132,9 @@ def _with_variables(node: Node, environment: Mapping[str, str], path: str) -> No
 def _receiver(section: Section, folder: Path) -> ReceiverSettings:
     name = section.text("name")
     if not name or not name.isprintable() or len(name) > 200:
-        section.fail("name", "missing or not printable; write a name that routes refer to, for example default")
+        section.fail(
+            "name", "missing, too long or not printable; write a name of up to 200 characters, for example default"
+        )
     parsers: Mapping[str, tuple[tuple[str, ...], Parser]] = {
         "email": (_EMAIL, _email),
         "slack": (_SLACK, _slack),
@@ -155,7 +157,7 @@ def _email(section: Section, folder: Path) -> EmailChannel:
         encryption = "tls"
     username, password = section.text("auth_username"), _secret(section, "auth_password", folder)
     if bool(username) != bool(password):
-        section.fail("auth_username", "auth_username and auth_password_file belong together; give both")
+        section.fail("auth_username", "auth_username and auth_password_file require each other; set both")
     if username and encryption == "none" and host not in _LOOPBACK:
         section.fail("auth_username", "the password would be sent unencrypted; set require_tls: true")
     return EmailChannel(
@@ -177,7 +179,7 @@ def _slack(section: Section, folder: Path) -> SlackChannel:
     url, token = _url(section, "api_url", folder, ""), _secret(section, "bot_token", folder)
     channel = section.parsed("channel", _slack_channel, "")
     if bool(url) == bool(token):
-        section.fail("api_url", "give either api_url_file of an incoming webhook, or bot_token_file and channel")
+        section.fail("api_url", "set either api_url_file, for an incoming webhook, or bot_token_file and channel")
     if token and not channel:
         section.fail("channel", "missing; write the channel that the bot posts to, for example #alerts")
     mentions = section.texts("mentions")
@@ -191,7 +193,9 @@ def _slack(section: Section, folder: Path) -> SlackChannel:
 def _pagerduty(section: Section, folder: Path) -> PagerDutyChannel:
     key = _secret(section, "routing_key", folder)
     if not key:
-        section.fail("routing_key", "missing; write routing_key_file, with the key of an Events API v2 integration")
+        section.fail(
+            "routing_key", "missing; set routing_key_file to a file with the key of an Events API v2 integration"
+        )
     target = _target(section, _url(section, "url", folder, _PAGERDUTY), folder)
     return PagerDutyChannel(target, key, section.switch("send_resolved", default=True))
 
@@ -199,7 +203,7 @@ def _pagerduty(section: Section, folder: Path) -> PagerDutyChannel:
 def _webhook(section: Section, folder: Path) -> WebhookChannel:
     url = _url(section, "url", folder, "")
     if not url:
-        section.fail("url", "missing; write url or url_file")
+        section.fail("url", "missing; set url or url_file")
     return WebhookChannel(
         _target(section, url, folder),
         _secret(section, "signing_secret", folder),
@@ -219,7 +223,7 @@ def _alertmanager(section: Section, folder: Path) -> AlertmanagerChannel:
         section.fail("urls", "missing; write the URL of each Alertmanager, for example [http://alertmanager:9093]")
     interval = section.parsed("resend_interval", parse_duration, 60_000)
     if not 1_000 <= interval <= 3_600_000:
-        section.fail("resend_interval", "not from 1s to 1h; write for example 1m")
+        section.fail("resend_interval", "outside of 1s to 1h; write for example 1m")
     return AlertmanagerChannel(tuple(targets), interval)
 
 
@@ -239,12 +243,15 @@ def _target(section: Section, url: Secret, folder: Path) -> HttpTarget:
     if basic:
         username, password = basic.text("username"), _secret(basic, "password", folder)
         if not username or ":" in username or not password:
-            basic.fail("username", "give username, without a colon, and password_file")
+            basic.fail(
+                "username",
+                "username or password is missing, or username contains a colon; set username and password_file",
+            )
         target = replace(target, username=username, password=password)
     if authorization:
         token = _secret(authorization, "credentials", folder)
         if not token:
-            authorization.fail("credentials", "missing; write credentials_file")
+            authorization.fail("credentials", "missing; set credentials_file")
         target = replace(target, token=token, token_type=authorization.parsed("type", _word, "Bearer"))
     return replace(target, tls=_tls(http, folder))
 
@@ -255,7 +262,7 @@ def _tls(section: Section, folder: Path) -> Tls:
         return Tls()
     ca_file, cert_file, key_file = (_file(tls, key, folder) for key in ("ca_file", "cert_file", "key_file"))
     if bool(cert_file) != bool(key_file):
-        tls.fail("cert_file", "cert_file and key_file belong together; give both")
+        tls.fail("cert_file", "cert_file and key_file require each other; set both")
     skip = tls.switch("insecure_skip_verify", default=False)
     return Tls(ca_file, cert_file, key_file, tls.text("server_name"), insecure_skip_verify=skip)
 
@@ -266,7 +273,7 @@ def _secret(section: Section, key: str, folder: Path) -> Secret:
     if value and file:
         section.fail(key, f"cannot be combined with {key}_file; remove one of them")
     if value and not (value.isascii() and value.isprintable()):
-        section.fail(key, "is not one line of printable ASCII; remove line breaks and other characters")
+        section.fail(key, "not one line of printable ASCII; remove line breaks and other characters")
     return Secret(value, file)
 
 
@@ -286,14 +293,14 @@ def _file(section: Section, key: str, folder: Path) -> str:
         return ""
     file = folder / text
     if not file.is_file():
-        section.fail(key, f"{file} is not a file; give the path of an existing one")
+        section.fail(key, f"{file} is not a file; set the path of an existing file")
     return str(file)
 
 
 def _timeout(section: Section, default: str) -> float:
     milliseconds = section.parsed("timeout", parse_duration, parse_duration(default))
     if not 1_000 <= milliseconds <= 300_000:
-        section.fail("timeout", f"not from 1s to 5m; write for example {default}")
+        section.fail("timeout", f"outside of 1s to 5m; write for example {default}")
     return milliseconds / 1000
 
 

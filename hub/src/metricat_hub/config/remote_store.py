@@ -19,34 +19,36 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 UNKNOWN = "http://prometheus.invalid"
-"""The address before the hub has found one. No host has this name (RFC 2606)."""
+"""A placeholder until the hub has found the address. No host has this name (RFC 2606)."""
 _FILES = ("token-file", "password-file", "tls-ca-file", "tls-cert-file", "tls-key-file")
 
 
 @dataclass(frozen=True, slots=True)
 class RemoteStore:
-    """A store behind an HTTP API."""
+    """The settings of a store with an HTTP API."""
 
     server: Server
     receiver: Server | None
-    """Where to write; None: the store is read-only."""
+    """The server for remote write; None: the hub does not write to the store."""
 
 
 @dataclass(frozen=True, slots=True)
 class BufferBounds:
-    """Bounds of the buffer. The age is in milliseconds."""
+    """Limits of the buffer on disk. `age` is in milliseconds."""
 
     most_bytes: int
     most_age: int
 
 
 def parse_remote_store(raw: RawSettings, url: StoreUrl) -> RemoteStore | None:
-    """Return the settings of a remote store, None for another URL; raise `SettingError` if one is not valid."""
+    """Parse the settings of a remote store; return None for another kind of store. Raise `SettingError`."""
     if url.kind != "prometheus":
         for option in STORE_SERVER:
             given = raw.explicit(option.name)
             if given is not None and given.text != option.default:
-                raise given.error("works only with --store.url=prometheus+http(s)://HOST:PORT; remove one of them")
+                raise given.error(
+                    "works only with --store.url=prometheus+http(s)://HOST:PORT; remove the setting, or set such a URL"
+                )
         return None
     address = UNKNOWN if url.is_discovered else url.url.partition("+")[2]
     server = _server(raw, address)
@@ -58,21 +60,21 @@ def parse_remote_store(raw: RawSettings, url: StoreUrl) -> RemoteStore | None:
 def _server(raw: RawSettings, address: str) -> Server:
     server = Server(_parsed(raw, "store.url", lambda _: checked_url(address)))
     if "?" in address:
-        raise raw.get("store.url").error("has a query (?); remove it")
+        raise raw.get("store.url").error("the URL has a query (?); remove the query")
     for name in _FILES:
         value = raw.get(f"store.{name}")
         if value.text and not Path(value.text).is_file():
-            raise value.error("not a file; give the path of an existing one")
+            raise value.error("not a file; set the path of an existing file")
     token, username, password = (raw.get(f"store.{name}") for name in ("token-file", "username", "password-file"))
     if token.text and username.text:
         raise token.error("cannot be combined with --store.username; remove one of them")
     if bool(username.text) != bool(password.text):
         given = username if username.text else password
-        raise given.error("--store.username and --store.password-file belong together; give both")
+        raise given.error("--store.username and --store.password-file require each other; set both")
     timeout = raw.get("store.timeout")
     seconds = _parsed(raw, "store.timeout", parse_duration) / 1000
     if not 1 <= seconds <= 600:
-        raise timeout.error("not from 1s to 10m; write for example 30s")
+        raise timeout.error("outside of 1s to 10m; write for example 30s")
     return replace(
         server,
         token_file=token.text,
@@ -97,12 +99,12 @@ def _headers(raw: RawSettings) -> tuple[tuple[str, str], ...]:
 
 
 def parse_buffer(raw: RawSettings) -> BufferBounds:
-    """Return the limits of the buffer; raise `SettingError` if one is not valid."""
+    """Parse the limits of the buffer; raise `SettingError` for an invalid value."""
     bounds = BufferBounds(
         _parsed(raw, "store.buffer.max-size", parse_size), _parsed(raw, "store.buffer.max-age", parse_duration)
     )
     if bounds.most_bytes < 1 << 20:
-        raise raw.get("store.buffer.max-size").error("below 1MB; give a larger size, for example 1GB")
+        raise raw.get("store.buffer.max-size").error("below 1MB; set a larger size, for example 1GB")
     if bounds.most_age < 60_000:
         raise raw.get("store.buffer.max-age").error("below 1m; write for example 7d")
     return bounds

@@ -1,4 +1,4 @@
-"""The settings around each request: rate limits, answer cache, Redis, access log and audit log."""
+"""The settings of request handling: rate limits, response cache, Redis, access log and audit log."""
 
 from __future__ import annotations
 
@@ -20,28 +20,35 @@ LOGS: Final = (
     Option(
         "log.mask",
         "all",
-        "values of URL parameters to hide in the access log: all, only those that can be names of processes and paths, "
-        "or none; secrets are always hidden",
+        "values of URL parameters to hide in the access log: all; values, which are the strings that can be process "
+        "names "
+        "or paths; or none; secrets are always hidden",
         choices=MASKS,
     ),
 )
 REQUESTS: Final = (
-    Option("rate-limit.keys", "1000", "requests of an API key in an hour; 0: no limit", "NUMBER"),
+    Option("rate-limit.keys", "1000", "limit of requests of an API key in an hour; 0: no limit", "NUMBER"),
     Option(
         "rate-limit.users",
         "20000",
-        "requests of a user, or of all clients without a key, in an hour; 0: no limit",
+        "limit of requests of a user, or of all clients without a key together, in an hour; 0: no limit",
         "NUMBER",
     ),
-    Option("rate-limit.writes", "6000", "pushes of samples by a client in a minute; 0: no limit", "NUMBER"),
-    Option("rate-limit.scrapes", "3600", "requests of a client to /metrics in an hour; 0: no limit", "NUMBER"),
-    Option("cache.size", "4MB", "memory for answers to queries of the past; 0: no cache", "SIZE"),
-    Option("cache.ttl", "5m", "how long to keep a cached answer, at most 5m", "DURATION"),
-    Option("redis.url", "", "Redis for rate limits and answers, for example redis://HOST:6379/0", "URL", secret=True),
+    Option("rate-limit.writes", "6000", "limit of pushes of samples by a client in a minute; 0: no limit", "NUMBER"),
+    Option("rate-limit.scrapes", "3600", "limit of requests of a client to /metrics in an hour; 0: no limit", "NUMBER"),
+    Option("cache.size", "4MB", "memory for cached responses to queries about the past; 0: no cache", "SIZE"),
+    Option("cache.ttl", "5m", "how long to keep a cached response, at most 5m", "DURATION"),
+    Option(
+        "redis.url",
+        "",
+        "URL of a Redis that hubs share for rate limits and cached responses, for example redis://HOST:6379/0",
+        "URL",
+        secret=True,
+    ),
     Option(
         "web.max-connections",
         "1000",
-        "limit of connections at the same time; the hub closes further connections",
+        "limit of open connections; the hub closes further connections",
         "NUMBER",
     ),
 )
@@ -51,7 +58,7 @@ _MOST_TTL = 300_000
 
 @dataclass(frozen=True, slots=True)
 class RequestSettings:
-    """The settings. Limits are numbers of requests; 0: no limit."""
+    """The settings of request handling. Limits are numbers of requests; 0: no limit."""
 
     access_log: bool = False
     access_file: str = ""
@@ -68,7 +75,7 @@ class RequestSettings:
 
 
 def parse(raw: RawSettings) -> RequestSettings:
-    """Return the settings, or raise `SettingError`."""
+    """Parse the settings of request handling; raise `SettingError` for an invalid value."""
     return RequestSettings(
         access_log=raw.is_on("web.access-log") or bool(raw.get("log.access-file").text),
         access_file=raw.get("log.access-file").text,
@@ -92,7 +99,7 @@ def _size(raw: RawSettings) -> int:
     except ValueError as error:
         raise value.error(str(error)) from None
     if size > 2**40:
-        raise value.error("above 1TB; write for example 4MB")
+        raise value.error("above 1TB; write a smaller size, for example 4MB")
     return size
 
 
@@ -103,22 +110,21 @@ def _ttl(raw: RawSettings) -> int:
     except ValueError as error:
         raise value.error(str(error)) from None
     if not 1_000 <= found <= _MOST_TTL:
-        raise value.error("not from 1s to 5m; write for example 1m")
+        raise value.error("outside of 1s to 5m; write for example 1m")
     return found
 
 
 def _redis(raw: RawSettings) -> str:
     value = raw.get("redis.url")
     if value.text and not _REDIS.fullmatch(value.text):
-        raise SettingError(
-            f"{_name(value.written)}: not the URL of a Redis; write for example redis://127.0.0.1:6379/0"
-        )
+        raise SettingError(f"{_name(value.written)}: not a Redis URL; write for example redis://127.0.0.1:6379/0")
     if value.text:
         from importlib.util import find_spec  # noqa: PLC0415 -- only with Redis
 
         if find_spec("redis") is None:
             raise SettingError(
-                f"{_name(value.written)}: the package redis is missing; install it: pip install 'metricat-hub[redis]'"
+                f"{_name(value.written)}: the Python package redis is missing; install it with: pip install "
+                "'metricat-hub[redis]'"
             )
     return value.text
 

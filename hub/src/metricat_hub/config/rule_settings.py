@@ -19,16 +19,16 @@ _LEAST, _MOST = 1_000, 3_600_000
 
 @dataclass(frozen=True, slots=True)
 class RuleSettings:
-    """Which rules the hub evaluates, and how often. The interval is in milliseconds."""
+    """The rules that the hub evaluates, and the interval in milliseconds."""
 
     files: tuple[str, ...]
-    """Paths or patterns of rule files."""
+    """Paths of rule files, or patterns with `*`."""
     shipped: bool
     interval: int
 
 
 def rule_settings(raw: RawSettings) -> RuleSettings:
-    """Return the settings; raise `SettingError` if one is not valid."""
+    """Parse the settings of rules; raise `SettingError` for an invalid value."""
     value = raw.get("rules.interval")
     try:
         interval = parse_duration(value.text)

@@ -1,4 +1,4 @@
-"""Sections of YAML files. Each error has file, line, key, value and remedy."""
+"""Sections of YAML files. Each error message contains file, line, key, cause and remedy."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 class ConfigFileError(HubError):
-    """A file that cannot be used. The message has file, line, key, value and remedy."""
+    """A file is not valid. The message contains file, line, key, cause and remedy."""
 
     def __init__(self, message: str, key: str = "", why: str = "") -> None:
         super().__init__(message)
@@ -29,12 +29,12 @@ class ConfigFileError(HubError):
 
 
 def no_remedy(_: str) -> str:
-    """Return an empty text."""
+    """Return an empty text: the default for `Section.unsupported`."""
     return ""
 
 
 class Section:
-    """A mapping of the file, of which each key is read once."""
+    """A mapping in a YAML file, with methods that read and check the value of each key."""
 
     def __init__(
         self, node: Node, path: str, file: str, known: Iterable[str], unsupported: Unsupported = no_remedy
@@ -56,27 +56,27 @@ class Section:
 
     def _unknown(self, key: str, value: Node, known: Sequence[str]) -> NoReturn:
         if remedy := self.unsupported(key):
-            fail(self.file, value.line, f"{self.path}{key}", f"this setting of Prometheus is not supported; {remedy}")
+            fail(self.file, value.line, f"{self.path}{key}", f"the hub does not support this setting; {remedy}")
         similar = nearest(key, known)
         remedy = f"did you mean {similar}?" if similar else f"use one of {', '.join(sorted(known))}"
         fail(self.file, value.line, f"{self.path}{key}", f"unknown key; {remedy}")
 
     def fail(self, key: str, why: str) -> NoReturn:
-        """Raise the error about a key."""
+        """Raise a `ConfigFileError` about a key; `why` is the cause with a remedy."""
         node = self.values.get(key)
         fail(self.file, node.line if node else self.line, f"{self.path}{key}", why)
 
     def text(self, key: str, default: str = "") -> str:
-        """Return the text of a key, or the default."""
+        """Return the text of a key; the default without the key."""
         node = self.values.get(key)
         if node is None or node.is_null:
             return default
         if not isinstance(node.value, str):
-            self.fail(key, "not a text; write one value")
+            self.fail(key, "not a single value; write one value")
         return node.value
 
     def parsed(self, key: str, parse: Callable[[str], T], default: T) -> T:
-        """Return the parsed text of a key, or the default."""
+        """Parse the text of a key with a function that raises ValueError; return the default without the key."""
         text = self.text(key)
         if not text:
             return default
@@ -86,18 +86,18 @@ class Section:
             self.fail(key, str(error))
 
     def switch(self, key: str, *, default: bool) -> bool:
-        """Return a boolean."""
+        """Return the boolean of a key; the default without the key."""
         return self.parsed(key, boolean, default)
 
     def choice(self, key: str, choices: Sequence[str], default: str) -> str:
-        """Return the value of a key, which must be one of the choices."""
+        """Return the value of a key, which must be one of the choices; the default without the key."""
         text = self.text(key, default)
         if text and text not in choices:
             self.fail(key, f"unknown value '{text}'; write one of {', '.join(choices)}")
         return text
 
     def items(self, key: str) -> list[Node]:
-        """Return the items of a list, empty without the key."""
+        """Return the items of a list; an empty list without the key."""
         node = self.values.get(key)
         if node is None or node.is_null:
             return []
@@ -106,11 +106,16 @@ class Section:
         return list(cast("Sequence[Node]", node.value))
 
     def texts(self, key: str) -> tuple[str, ...]:
-        """Return a list of texts."""
+        """Return a list of texts; empty without the key."""
         found = []
         for node in self.items(key):
             if not isinstance(node.value, str):
-                fail(self.file, node.line, f"{self.path}{key}", "not a text; write one value an item")
+                fail(
+                    self.file,
+                    node.line,
+                    f"{self.path}{key}",
+                    "an item is not a single value; write one value for each item",
+                )
             found.append("" if node.is_null else node.value)
         return tuple(found)
 
@@ -124,7 +129,7 @@ class Section:
         return {name: section.text(name) for name in names}
 
     def sections(self, key: str, known: Iterable[str]) -> list[Section]:
-        """Return the mappings of a list."""
+        """Return a list of mappings as sections; empty without the key."""
         known = tuple(known)
         return [
             Section(node, f"{self.path}{key}[{place}].", self.file, known, self.unsupported)
@@ -132,37 +137,37 @@ class Section:
         ]
 
     def section(self, key: str, known: Iterable[str]) -> Section | None:
-        """Return the mapping of a key, None without it."""
+        """Return the mapping of a key as a section; None without the key."""
         node = self.values.get(key)
         return None if node is None else Section(node, f"{self.path}{key}.", self.file, known, self.unsupported)
 
 
 def fail(file: str, line: int, key: str, why: str) -> NoReturn:
-    """Raise the error about a value of the file."""
+    """Raise a `ConfigFileError` about a value in a file; `why` is the cause with a remedy."""
     raise ConfigFileError(f"{file}: line {line}: {key}: {why}", key, why)
 
 
 def is_list(node: Node) -> bool:
-    """Return whether a value is a list."""
+    """Return whether a YAML node is a list."""
     return node.kind == "seq"
 
 
 def mapping(node: Node, path: str, file: str) -> Mapping[str, Node]:
-    """Return a mapping; raise `ConfigFileError` for any other value."""
+    """Return the mapping of a YAML node; raise `ConfigFileError` for another kind of node."""
     if node.kind != "map":
         fail(file, node.line, path.rstrip(".") or "the file", "not a mapping; write KEY: VALUE lines")
     return cast("Mapping[str, Node]", node.value)
 
 
 def boolean(text: str) -> bool:
-    """Return a boolean; raise ValueError for any other text."""
+    """Parse `true` or `false`; raise ValueError for any other text."""
     if text.lower() not in {"true", "false"}:
         raise ValueError(f"invalid value '{text}'; write true or false")
     return text.lower() == "true"
 
 
 def whole(text: str) -> int:
-    """Return a whole number; raise ValueError for any other text."""
+    """Parse a whole number; raise ValueError for any other text."""
     if not (text.isascii() and text.isdecimal()):
         raise ValueError(f"invalid number '{text}'; write a whole number, for example 10000")
     return int(text)

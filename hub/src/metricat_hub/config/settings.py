@@ -39,7 +39,7 @@ _LEAST_MEMORY = 10_000_000
 
 @dataclass(frozen=True, slots=True)
 class Retention:
-    """How long the store keeps each tier, in milliseconds, and its limits."""
+    """Retention of each resolution of the store (raw, 1m, 1h) in milliseconds, and limits of the store."""
 
     raw: int
     minutes: int
@@ -74,7 +74,7 @@ class Settings:
     anonymous_loopback: bool
     first_key_file: str
     external_url: str
-    """The URL of the hub for browsers; empty: that of each request."""
+    """The URL of the hub for browsers; empty: use the address in each request."""
     oidc: OidcSettings | None
     """The OpenID Connect provider; None: users log in with a password only."""
     kubernetes: bool
@@ -92,7 +92,7 @@ class Settings:
     rules: RuleSettings
     alert_history: AlertHistorySettings
     texts: Mapping[str, str]
-    """The value of each setting as text, for the API; without secrets."""
+    """The value of each setting as text, without secrets, for the API."""
     warnings: tuple[str, ...]
 
     @property
@@ -102,7 +102,7 @@ class Settings:
 
 
 def parse(given: Mapping[str, list[str] | list[bool] | None], environment: Mapping[str, str]) -> Settings:
-    """Return the settings, or raise `SettingError`; `given` has the flags."""
+    """Parse and validate the settings from flags (`given`), file and environment; raise `SettingError`."""
     raw = load(given, environment, HUB)
     listen = address(raw.get("listen"), raw.get("listen").text)
     store_url = _store_url(raw)
@@ -151,13 +151,13 @@ def _check_loopback(raw: RawSettings, settings: Settings) -> None:
     for name, at in (("listen", settings.listen), ("grpc.listen", settings.live.grpc_listen)):
         if at and not _is_loopback(at.ip):
             raise raw.get(name).error(
-                f"other machines can reach {at}, and TLS is not configured; give a certificate with --web.config.file, "
+                f"other machines can reach {at}, but TLS is not configured; set a certificate with --web.config.file, "
                 "or listen on 127.0.0.1, or allow unencrypted access with --insecure"
             )
 
 
 def data_directory(raw: RawSettings, environment: Mapping[str, str]) -> Path:
-    """Return the directory of the data; raise `SettingError` if it is not one."""
+    """Return the data directory; raise `SettingError` if the path exists and is not a directory."""
     value = raw.get("data")
     if value.text:
         path = Path(value.text).expanduser().absolute()
@@ -165,7 +165,7 @@ def data_directory(raw: RawSettings, environment: Mapping[str, str]) -> Path:
         home = environment.get("XDG_DATA_HOME", "")
         path = (Path(home) if home.startswith("/") else Path.home() / ".local" / "share") / "metricat"
     if path.exists() and not path.is_dir():
-        raise value.error("not a directory; give a directory, or a path that does not exist yet")
+        raise value.error("not a directory; set a directory, or a path that does not exist yet")
     return path
 
 
@@ -221,14 +221,14 @@ def _retention(raw: RawSettings) -> Retention:
         ("store.retention.1h", retention.minutes, retention.hours),
     ):
         if longer < shorter:
-            raise raw.get(name).error("shorter than the retention of the finer resolution; give a longer duration")
+            raise raw.get(name).error("shorter than the retention of the finer resolution; set a longer duration")
     return retention
 
 
 def _size(text: str) -> int:
     size = parse_size(text)
     if size < 2**26:
-        raise ValueError("below the minimum of 64MB; give a larger size, for example 1GB")
+        raise ValueError("below the minimum of 64MB; set a larger size, for example 1GB")
     return size
 
 
@@ -270,7 +270,7 @@ def _unknown(environment: Mapping[str, str]) -> list[str]:
     """Return a message for each variable with the hub's prefix that is not a setting."""
     return [
         f"environment variable {name} is not a setting; {f'did you mean {near}? ' if near else ''}"
-        "metricat hub --help lists all settings"
+        "run metricat hub --help for all settings"
         for name, near in unknown_variables(environment, HUB).items()
     ]
 

@@ -1,4 +1,4 @@
-"""The URL of a store: which store it names. Pure; `metricat_hub.store.opening` opens it."""
+"""Parser of store URLs. Pure; `metricat_hub.store.opening` opens the stores."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ SCHEMES: dict[str, Kind] = {
     "prometheus+http": "prometheus",
     "prometheus+https": "prometheus",
 }
-"""The store that each scheme names."""
+"""The kind of store by the scheme of the URL."""
 DISCOVERED = "prometheus+kubernetes:"
-"""The Prometheus that the status of MonitoringTargets names."""
+"""The scheme for the Prometheus that the hub finds in the status of MonitoringTargets."""
 FORMS = "embedded:, postgresql://HOST/DATABASE, prometheus+http(s)://HOST:PORT or prometheus+kubernetes:"
-"""The forms of a URL, for help texts and messages."""
+"""The forms of store URLs, for help texts and messages."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoreUrl:
-    """A store. The URL may contain a password, so it is not part of any text."""
+    """The kind and URL of a store. The URL may contain a password, so `repr` does not show it."""
 
     kind: Kind = "embedded"
     url: str = field(default="embedded:", repr=False)
 
     @property
     def is_discovered(self) -> bool:
-        """Whether the hub finds the address in the cluster."""
+        """Whether the hub must find the address of the store in the cluster."""
         return self.url == DISCOVERED
 
 
 def parse_store_url(text: str) -> StoreUrl:
-    """Return the store that a URL names; raise ValueError, without the URL in its message."""
+    """Parse a store URL; raise ValueError with a message that does not contain the URL."""
     scheme = text.partition(":")[0]
     if text in ("embedded", "embedded:"):
         return StoreUrl()
@@ -44,7 +44,9 @@ def parse_store_url(text: str) -> StoreUrl:
         return StoreUrl("prometheus", text)
     kind = SCHEMES.get(scheme)
     if kind == "embedded":
-        raise ValueError("embedded: has no address; the embedded store is in the directory of --data")
+        raise ValueError(
+            "embedded: has no address, because the embedded store is in the directory of --data; write only embedded:"
+        )
     if kind is not None and text.startswith(f"{scheme}://"):
         return StoreUrl(kind, text)
     shown = scheme if kind is None and re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme) else "the value"

@@ -43,7 +43,7 @@ _MONTHS = (
 _TIME = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9])|24:00", re.ASCII)
 _NUMBER = re.compile(r"-?[0-9]{1,5}", re.ASCII)
 _DEFAULT_TIMING = Timing(group_wait=1_000, group_interval=60_000)
-"""Without a route in the file, so that a notification is sent soon."""
+"""The timing without a section `route`: shorter than Alertmanager's defaults, so that notifications arrive soon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ class _Names:
 
 
 def parse_plan(root: Node | None, file: str, receivers: Collection[str], url: str = "") -> Plan:
-    """Return the settings of a file. `receivers` are the names of all receivers.
+    """Parse the routing settings of a file. `receivers` are the names of all receivers.
 
     Raises:
         ConfigFileError: a section is not valid, or names a receiver or a time interval that does not exist.
@@ -95,9 +95,9 @@ def _root(whole: Section, names: _Names) -> Route | None:
         return _default_route(names.receivers)
     for key in (*_SIDES, "mute_time_intervals", "active_time_intervals"):
         if key in section.values and not section.values[key].is_null and section.values[key].value:
-            section.fail(key, "not possible for the first route, which gets all alerts; write it below routes")
+            section.fail(key, "not allowed in the first route, which gets all alerts; move it to a route below routes")
     if not section.text("receiver"):
-        section.fail("receiver", "missing; write the receiver of alerts that no other route matches")
+        section.fail("receiver", "missing; set the receiver for alerts that no other route matches")
     return _route(section, Route("", "", (), Timing()), names, "")
 
 
@@ -132,9 +132,9 @@ def _group_by(section: Section, parent: Route) -> tuple[str, ...]:
     names = section.texts("group_by")
     for name in names:
         if not name:
-            section.fail("group_by", "a label is empty; write its name")
+            section.fail("group_by", "the name of a label is empty; write the name")
         if names.count(name) > 1:
-            section.fail("group_by", f"the label '{name}' is there twice; remove one")
+            section.fail("group_by", f"the label '{name}' occurs twice; remove one of them")
     if ALL_LABELS in names and len(names) > 1:
         section.fail("group_by", "'...' means all labels; remove the other labels, or remove '...'")
     return names
@@ -164,7 +164,7 @@ def _matchers(section: Section, prefix: str) -> AlertMatchers:
 def _check_receiver(section: Section, key: str, name: str, names: _Names) -> None:
     if name not in names.receivers:
         known = ", ".join(sorted(names.receivers))
-        remedy = f"write one of {known}, or add it to receivers" if known else "add it to receivers"
+        remedy = f"use one of {known}, or add the receiver to receivers" if known else "add the receiver to receivers"
         section.fail(key, f"no receiver has the name '{name}'; {remedy}")
 
 
@@ -172,7 +172,7 @@ def _interval_names(section: Section, key: str, names: _Names) -> tuple[str, ...
     found = section.texts(key)
     for name in found:
         if name not in names.intervals:
-            section.fail(key, f"no time interval has the name '{name}'; add it to time_intervals")
+            section.fail(key, f"no time interval has the name '{name}'; add the interval to time_intervals")
     return found
 
 
@@ -191,7 +191,11 @@ def _escalations(whole: Section, names: _Names) -> list[Escalation]:
         for one in section.sections("steps", ("after", "receiver")):
             after = one.parsed("after", parse_duration, 0)
             if after < 1 or (steps and after < steps[-1].after):
-                one.fail("after", "missing, zero, or before the step above; write for example 15m, the earliest first")
+                one.fail(
+                    "after",
+                    "missing, zero, or not later than the previous step; write for example 15m, and sort the steps by "
+                    "time",
+                )
             receiver = _required(one, "receiver")
             _check_receiver(one, "receiver", receiver, names)
             steps.append(EscalationStep(after, receiver))
@@ -218,7 +222,8 @@ def _times(section: Section) -> Range:
     if not -1 < start < end:
         section.fail(
             "end_time",
-            "start_time and end_time are both necessary, and end_time is later; use two intervals for a night",
+            "start_time or end_time is missing, or end_time is not later; for a time across midnight, use two "
+            "intervals",
         )
     return start, end
 
@@ -256,7 +261,7 @@ def _ranges(section: Section, key: str, parse_one: Callable[[str], int]) -> tupl
 
 
 def parse_minute(text: str) -> int:
-    """Return the minute of the day of a time such as 09:30; raise ValueError for another form."""
+    """Parse a time of day such as 09:30; return the minute of the day. Raise ValueError for another form."""
     if not (found := _TIME.fullmatch(text)):
         raise ValueError(f"invalid time '{text[:20]}'; write for example 09:30, or 24:00 for the end of the day")
     return int(found[1]) * 60 + int(found[2]) if found[1] else MINUTES_OF_A_DAY
@@ -293,5 +298,5 @@ def _year(text: str) -> int:
 def _required(section: Section, key: str) -> str:
     text = section.text(key)
     if not text:
-        section.fail(key, "missing; write it")
+        section.fail(key, "missing; set a value")
     return text

@@ -1,4 +1,4 @@
-"""Inhibition: while a source alert fires, no notification is sent about its target alerts."""
+"""Inhibition: while a source alert fires, the hub sends no notifications about its target alerts."""
 
 from __future__ import annotations
 
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class InhibitRule:
-    """A rule. Source and target have the same values of the labels `equal`; a missing label equals an empty one."""
+    """An inhibition rule. It applies to a source and a target alert with equal values of all labels in `equal`.
+
+    A missing label equals an empty one.
+    """
 
     source: AlertMatchers
     target: AlertMatchers
@@ -25,7 +28,7 @@ class InhibitRule:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """The part of an alert in a rule."""
+    """The role of an alert in an inhibition rule: source, target or both."""
 
     rule: int
     values: tuple[str, ...]
@@ -35,7 +38,7 @@ class Role:
 
 
 def roles(rules: tuple[InhibitRule, ...], labels: Mapping[str, str]) -> tuple[Role, ...]:
-    """Return the part of an alert in each rule that concerns it."""
+    """Return the roles of an alert: one for each rule in which it is a source or a target."""
     found = []
     for number, rule in enumerate(rules):
         is_source, is_target = rule.source.match(labels), rule.target.match(labels)
@@ -46,22 +49,22 @@ def roles(rules: tuple[InhibitRule, ...], labels: Mapping[str, str]) -> tuple[Ro
 
 
 class Sources:
-    """The firing alerts that inhibit others."""
+    """The firing alerts that are sources of inhibition rules."""
 
     def __init__(self) -> None:
         self._first: dict[tuple[int, tuple[str, ...], bool], str] = {}
 
     def add(self, fingerprint: str, roles: tuple[Role, ...]) -> None:
-        """Add a firing alert."""
+        """Add a firing alert with its roles."""
         for role in roles:
             if role.is_source:
                 self._first.setdefault((role.rule, role.values, role.is_target), fingerprint)
 
     def inhibiting(self, roles: tuple[Role, ...]) -> str:
-        """Return the fingerprint of an alert that inhibits an alert with these parts; empty: none does.
+        """Return the fingerprint of an alert that inhibits an alert with these roles; empty if none does.
 
-        An alert that is both source and target of a rule is inhibited only by alerts that are not: two such alerts
-        would inhibit each other.
+        An alert that is both source and target of a rule is inhibited only by alerts that are sources only. Otherwise,
+        two such alerts would inhibit each other.
         """
         for role in roles:
             if not role.is_target:

@@ -1,7 +1,7 @@
 """Matchers of alerts in Alertmanager's syntax, such as ``severity=~"warning|critical"``.
 
-Two grammars exist: the classic one, and the one since Alertmanager 0.27, in which label names may have any character.
-As Alertmanager does by default, the parser accepts both. Where both accept a text, the classic one decides.
+Two grammars exist: the classic one, and that of Alertmanager 0.27, in which label names may contain any character.
+The parser accepts both, as Alertmanager does by default. If a text is valid in both, the classic grammar applies.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _EXAMPLE = 'write for example severity="critical" or node=~"web-.*"'
 
 
 class AlertMatchers:
-    """Matchers that an alert must match all. Without matchers, every alert matches."""
+    """A list of matchers. An alert matches if all matchers match; every alert matches an empty list."""
 
     def __init__(self, matchers: Iterable[Matcher]) -> None:
         """Compile the matchers; raise ValueError for an invalid regular expression."""
@@ -42,12 +42,12 @@ class AlertMatchers:
             raise ValueError(str(error)) from None
 
     def match(self, labels: Mapping[str, str]) -> bool:
-        """Return whether labels match. A missing label has the value ""."""
+        """Return whether the labels of an alert match. A missing label has the value ""."""
         return all(check(labels.get(name, "")) for name, check in self._checks)
 
     @property
     def matches_all(self) -> bool:
-        """Whether an alert without labels matches, so that the matchers select too much."""
+        """Whether an alert without labels matches, which means that the matchers select too many alerts."""
         return self.match({})
 
     def texts(self) -> list[str]:
@@ -68,18 +68,18 @@ class AlertMatchers:
 
 
 def parse(texts: Iterable[str]) -> AlertMatchers:
-    """Return the matchers of texts, of which each may have several; raise ValueError for an invalid one."""
+    """Parse texts with one or more matchers each; raise ValueError for an invalid matcher."""
     return AlertMatchers(matcher for text in texts for matcher in _parsed(text))
 
 
 def equal(labels: Labels | Mapping[str, str]) -> AlertMatchers:
-    """Return matchers of exactly these values."""
+    """Return matchers that require exactly these label values."""
     pairs = labels.items() if hasattr(labels, "items") else labels
     return AlertMatchers(Matcher(name, "=", value) for name, value in pairs)
 
 
 def written(matcher: Matcher) -> str:
-    """Return a matcher in Alertmanager's syntax."""
+    """Format a matcher in Alertmanager's syntax."""
     value = matcher.value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
     name = matcher.name
     if re.search(r"[\s{}!=~,\\\"'`]", name):

@@ -1,4 +1,4 @@
-"""The routing settings, and the receivers, groups and inhibition that they give an alert."""
+"""The routing settings, and what they mean for one alert: its receivers, groups and inhibition roles."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class EscalationStep:
-    """A further receiver, for alerts without an acknowledgement."""
+    """A step of an escalation: a further receiver for alerts that are not acknowledged."""
 
     after: int
     """Milliseconds since the first notification about the alert."""
@@ -28,7 +28,7 @@ class EscalationStep:
 
 @dataclass(frozen=True, slots=True)
 class Escalation:
-    """The steps for matching alerts, the earliest first."""
+    """An escalation: its steps, the earliest first, for alerts that match."""
 
     name: str
     steps: tuple[EscalationStep, ...]
@@ -37,23 +37,23 @@ class Escalation:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A group of alerts that go to one receiver."""
+    """A notification group: the alerts that go to one receiver together."""
 
     key: str
-    """Identifies the group for its receiver."""
+    """The key of the group, unique for its receiver."""
     receiver: str
     route: Route
     labels: Mapping[str, str]
 
     @property
     def identity(self) -> tuple[str, str]:
-        """Identifies the group."""
+        """The unique identifier of the group: receiver and key."""
         return self.receiver, self.key
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """The receivers, groups and inhibition of an alert, by the settings."""
+    """What the routing settings mean for one alert: its groups, inhibition roles and escalation."""
 
     fingerprint: str
     labels: Mapping[str, str]
@@ -63,7 +63,7 @@ class Facts:
 
 
 class Plan:
-    """The settings. It caches the facts of present alerts; one thread at a time may use it."""
+    """The routing settings. It caches the facts of current alerts. Not thread-safe."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class Plan:
         url: str = "",
     ) -> None:
         self.root = root
-        """None: no notification is sent."""
+        """The first route; None: the hub sends no notifications."""
         self.inhibit_rules = (*SHIPPED, *inhibit_rules)
         self.intervals = intervals or {}
         self.escalations = tuple(escalations)
@@ -84,18 +84,18 @@ class Plan:
         self._targets: dict[tuple[str, str], Target] = {}
 
     def route(self, key: str) -> Route | None:
-        """Return a route; None if it does not exist."""
+        """Return the route with a key; None if it does not exist."""
         return self._routes.get(key)
 
     def facts(self, labels: Labels) -> Facts:
-        """Return the facts of an alert."""
+        """Return what the settings mean for an alert."""
         found = self._facts.get(labels)
         if found is None:
             found = self._facts[labels] = self._computed(labels)
         return found
 
     def forget(self, present: Iterable[Labels]) -> None:
-        """Drop the facts of all other alerts."""
+        """Remove the cached facts of all alerts except these."""
         present = set(present)
         if len(self._facts) > 2 * len(present) + 1000:
             self._facts = {labels: facts for labels, facts in self._facts.items() if labels in present}
@@ -103,7 +103,7 @@ class Plan:
             self._targets = used
 
     def is_muted(self, route: Route, now: int) -> bool:
-        """Return whether the time intervals of a route forbid notifications."""
+        """Return whether the time intervals of a route forbid notifications at `now`."""
         if any(self._contains(name, now) for name in route.mute):
             return True
         return bool(route.active) and not any(self._contains(name, now) for name in route.active)
@@ -125,5 +125,5 @@ class Plan:
 
 
 def timing_of(route: Route | None, default: Timing) -> Timing:
-    """Return the timing of a route; the default for a route that no longer exists."""
+    """Return the timing of a route; `default` for None, a route that no longer exists."""
     return route.timing if route else default

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 ALL_LABELS = "..."
-"""In `group_by`: each combination of labels is a group of its own."""
+"""The value of `group_by` that makes each combination of labels a separate group."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """When the notifications of a group are sent. The defaults are Alertmanager's."""
+    """When the hub sends the notifications of a group. The defaults are Alertmanager's."""
 
     group_wait: int = 30_000
     group_interval: int = 300_000
@@ -25,10 +25,10 @@ class Timing:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Route:
-    """A node of the tree, with the settings that it inherits."""
+    """A route: a node of the tree, including the settings that it inherits."""
 
     key: str
-    """The matchers of the route and its parents. Siblings with equal matchers have different keys."""
+    """The unique key, built from the matchers of the route and its parents, and a number for equal siblings."""
     receiver: str
     group_by: tuple[str, ...] = ()
     timing: Timing = field(default_factory=Timing)
@@ -36,13 +36,13 @@ class Route:
     continues: bool = False
     """Whether an alert that matches also goes to the siblings after this route."""
     mute: tuple[str, ...] = ()
-    """Names of time intervals in which nothing is sent."""
+    """Names of time intervals in which the hub sends no notifications."""
     active: tuple[str, ...] = ()
-    """Names of time intervals outside of which nothing is sent; empty: no limit."""
+    """Names of time intervals outside of which the hub sends no notifications; empty: no limit."""
     routes: tuple[Route, ...] = ()
 
     def match(self, labels: Mapping[str, str]) -> list[Route]:
-        """Return the routes of an alert: the deepest ones that match, in the order of the file."""
+        """Return the routes for an alert: the deepest ones that match, in the order of the file."""
         if not self.matchers.match(labels):
             return []
         found: list[Route] = []
@@ -54,13 +54,13 @@ class Route:
         return found or [self]
 
     def walk(self) -> Iterator[Route]:
-        """Yield the route and all routes below."""
+        """Yield this route and all routes below it."""
         yield self
         for route in self.routes:
             yield from route.walk()
 
     def group_labels(self, labels: Mapping[str, str]) -> dict[str, str]:
-        """Return the labels of an alert that identify its group."""
+        """Return the labels of an alert that identify its group (`group_by`)."""
         if ALL_LABELS in self.group_by:
             return dict(labels)
         return {name: labels[name] for name in sorted(self.group_by) if name in labels}

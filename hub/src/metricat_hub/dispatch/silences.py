@@ -17,7 +17,7 @@ LONGEST_WINDOW = 7 * _DAY
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """No notification is sent about matching alerts from start to end."""
+    """A silence: from start to end, the hub sends no notifications about matching alerts."""
 
     id: str
     matchers: AlertMatchers
@@ -30,7 +30,7 @@ class Silence:
     """A number that each change increments."""
 
     def state(self, now: int) -> Literal["pending", "active", "expired"]:
-        """Return the state at a time."""
+        """Return the state of the silence at the time `now`."""
         if now >= self.ends:
             return "expired"
         return "active" if now >= self.starts else "pending"
@@ -44,11 +44,11 @@ class MaintenanceWindow:
     name: str
     matchers: AlertMatchers
     weekdays: tuple[int, ...]
-    """Days on which the window starts. 0: Monday."""
+    """Days of the week on which the window starts. 0: Monday."""
     start_minute: int
-    """Start as minutes after midnight, of the clock in the time zone."""
+    """Start of the window in minutes after midnight, by the clock of the time zone."""
     duration: int
-    """Milliseconds of elapsed time, so a change to daylight saving time does not change it."""
+    """Duration in milliseconds of elapsed time. A change to daylight saving time does not affect it."""
     time_zone: str
     author: str
     comment: str = ""
@@ -57,7 +57,7 @@ class MaintenanceWindow:
     version: int = 1
 
     def occurrence(self, now: int) -> tuple[int, int] | None:
-        """Return start and end of the window that is open, or opens next; None: no window opens."""
+        """Return start and end of the period in which the window is open, or opens next; None: it never opens again."""
         if not self.enabled or not self.weekdays:
             return None
         local = zone(self.time_zone)
@@ -76,20 +76,20 @@ class MaintenanceWindow:
         return None
 
     def is_open(self, now: int) -> bool:
-        """Return whether the window is open."""
+        """Return whether the window is open at the time `now`."""
         found = self.occurrence(now)
         return found is not None and found[0] <= now
 
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:
-    """A person works on an alert: it is neither repeated nor escalated until it has resolved."""
+    """The acknowledgement of an alert. Until it ends, notifications are neither repeated nor escalated."""
 
     fingerprint: str
     active_at: int
-    """When the alert became active: an alert that becomes active again is not acknowledged."""
+    """When the alert became active. If it becomes active again later, the acknowledgement does not apply."""
     author: str
     at: int
     comment: str = ""
     expires: int | None = None
-    """None: the acknowledgement lasts until the alert has resolved."""
+    """When the acknowledgement expires; None: when the alert resolves."""

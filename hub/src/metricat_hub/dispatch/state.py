@@ -1,4 +1,4 @@
-"""The state of routing between two steps. All of it survives a restart."""
+"""The state of routing between two steps. The hub stores it, so it survives a restart."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Member:
     """An alert in a group."""
 
     notified_at: int | None = None
-    """The first notification about the alert, or the later end of its acknowledgement; None: not notified."""
+    """Start of the escalation: the first notification, or a later end of an acknowledgement; None: not notified."""
     steps: int = 0
-    """How many steps of the escalation are done."""
+    """Number of escalation steps that were done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,22 +33,22 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Alerts that go to one receiver in common notifications."""
+    """A notification group: alerts that share the notifications to one receiver."""
 
     key: str
     receiver: str
     route: str
-    """The key of the route whose timing the group has."""
+    """The key of the route that determines the timing of the group."""
     labels: Mapping[str, str]
     members: Mapping[str, Member]
-    """By fingerprint."""
+    """The alerts of the group, by fingerprint."""
     flush_at: int
-    """When the group is checked next."""
+    """When the next check of the group is due, in milliseconds since 1970."""
     sent: Sent | None = None
     escalation: tuple[str, int] | None = None
-    """Name and step of the escalation whose receiver the group has; None: a group of a route."""
+    """Name and step number of the escalation that created the group; None: a route created it."""
     is_storm: bool = False
-    """Whether the group has alerts of several groups, because too many groups were new at once."""
+    """Whether the group merges alerts of several groups, because too many new groups appeared at the same time."""
 
     @property
     def identity(self) -> tuple[str, str]:
@@ -58,27 +58,27 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Why no notification is sent about a firing alert."""
+    """Why the hub sends no notification about a firing alert."""
 
     silences: tuple[str, ...] = ()
-    """IDs of silences and maintenance windows."""
+    """IDs of the silences and maintenance windows that match the alert."""
     inhibited_by: str = ""
-    """The fingerprint of the alert that inhibits it."""
+    """The fingerprint of the alert that inhibits this one; empty: not inhibited."""
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """The groups, and what is known about alerts."""
+    """The state of routing: the groups, and the alerts with their marks and cooldowns."""
 
     groups: Mapping[tuple[str, str], Group] = field(default_factory=dict)
     alerts: Mapping[str, ActiveAlert] = field(default_factory=dict)
-    """The alerts of the last step, and those that no rule has any longer, until their groups have sent it."""
+    """The alerts of the last step, and alerts without a rule whose groups have not yet sent the resolution."""
     marks: Mapping[str, Mark] = field(default_factory=dict)
     acknowledged: frozenset[str] = frozenset()
     created: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
-    """For each receiver, when groups were created recently."""
+    """Times of recently created groups, by receiver, in milliseconds since 1970."""
     cooldowns: Mapping[tuple[str, str, str], int] = field(default_factory=dict)
-    """Until when an alert that fires again is not notified, by group and fingerprint."""
+    """Until when the hub sends no notification if an alert fires again, by group and fingerprint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +88,12 @@ class Controls:
     silences: Sequence[Silence] = ()
     windows: Sequence[MaintenanceWindow] = ()
     acknowledgements: Mapping[str, Acknowledgement] = field(default_factory=dict)
-    """By fingerprint."""
+    """The acknowledgements by fingerprint of the alert."""
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The result of a step."""
+    """The result of one step of routing."""
 
     state: State
     notifications: Sequence[Notification] = ()

@@ -1,4 +1,4 @@
-"""One step of routing: from alerts, and what people have set, to notifications and events.
+"""One step of routing: from alerts, and the silences and acknowledgements of users, to notifications and events.
 
 The rules are Alertmanager's. A group is checked `group_wait` after its first alert, and then at each `group_interval`.
 A check sends a notification if an alert is new, if one has resolved, or if `repeat_interval` has passed.
@@ -27,23 +27,23 @@ if TYPE_CHECKING:
     from metricat_hub.model.alerts import ActiveAlert, EventKind, Reason
 
 STORM_GROUPS = 19
-"""New groups of a receiver within `STORM_WINDOW`. The alerts of all further groups share one more group."""
+"""The most new groups of a receiver within `STORM_WINDOW`. Alerts of further groups go to one shared group."""
 STORM_WINDOW = 300_000
 COOLDOWN = "cooldown"
-"""An annotation with the shortest time between a notification about an alert and one after it fires again."""
+"""The annotation with the least time between two notifications about an alert that resolves and fires again."""
 _NOT_SILENCED = Mark()
 
 
 def step(now: int, alerts: Iterable[ActiveAlert], state: State, plan: Plan, controls: Controls) -> Step:
-    """Return the state after a step, and what is to be sent and recorded.
+    """Return the new state, the notifications to send and the events to record.
 
-    `alerts` are those that fire or have resolved recently. An alert that was there before and is missing has resolved.
+    `alerts` are those that fire or have resolved recently. An alert in `state` that `alerts` lacks has resolved.
     """
     return _Step(now, alerts, state, plan, controls).result()
 
 
 def adapted(state: State, plan: Plan) -> State:
-    """Return the state for other settings. Groups that they no longer have are dropped, without a notification."""
+    """Adapt the state to changed settings: drop groups that no longer exist, without a notification."""
     return replace(state, groups={key: one for key, one in state.groups.items() if _exists(one, state, plan)})
 
 
@@ -66,7 +66,7 @@ def _exists(group: Group, state: State, plan: Plan) -> bool:
 
 
 class Silencer:
-    """The silences and maintenance windows that are active at a time."""
+    """The silences and maintenance windows that are active at one time."""
 
     def __init__(self, controls: Controls, now: int) -> None:
         self._active: list[Silence | MaintenanceWindow] = [
@@ -75,7 +75,7 @@ class Silencer:
         ]
 
     def silencing(self, labels: Mapping[str, str]) -> tuple[str, ...]:
-        """Return the IDs of those that match an alert."""
+        """Return the IDs of the active silences and maintenance windows that match an alert."""
         return tuple(one.id for one in self._active if one.matchers.match(labels))
 
 
@@ -110,7 +110,7 @@ class _Step:
         self._marks: dict[str, Mark] = {}
 
     def result(self) -> Step:
-        """Do the step."""
+        """Compute the step."""
         self._set_marks()
         acknowledged, ended = self._acknowledgements()
         self._restart_escalations(self._before.acknowledged - acknowledged)

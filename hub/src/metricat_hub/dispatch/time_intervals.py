@@ -1,4 +1,4 @@
-"""Time intervals of Alertmanager's format: times of the day, days of the week and of the month, months and years."""
+"""Time intervals in Alertmanager's format: times of the day, days of the week and of the month, months and years."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
 Range = tuple[int, int]
-"""First and last value, both included. Days of the month below 0 count from the end of the month."""
+"""First and last value, both inclusive. Negative days of the month count from the end of the month."""
 MINUTES_OF_A_DAY = 1440
 
 
 @dataclass(frozen=True, slots=True)
 class TimeInterval:
-    """A set of times. A field of None contains all values."""
+    """A set of times. None as a field means any value."""
 
     times: tuple[Range, ...] | None = None
-    """Minutes of the day; the last one is not included."""
+    """Ranges of minutes of the day. The last minute of a range is exclusive."""
     weekdays: tuple[Range, ...] | None = None
-    """0: Sunday."""
+    """Ranges of days of the week. 0: Sunday."""
     days_of_month: tuple[Range, ...] | None = None
     months: tuple[Range, ...] | None = None
     years: tuple[Range, ...] | None = None
     zone: tzinfo = UTC
 
     def contains(self, at: int) -> bool:
-        """Return whether a time is in the interval."""
+        """Return whether a time, in milliseconds since 1970, is in the interval."""
         moment = datetime.fromtimestamp(at / 1000, self.zone)
         minute = moment.hour * 60 + moment.minute
         return (
@@ -48,7 +48,7 @@ def _has_day(days: Range, moment: datetime) -> bool:
 
 
 def zone(name: str) -> tzinfo:
-    """Return a time zone; raise ValueError if it is unknown."""
+    """Return the time zone with a name; raise ValueError if the name is unknown."""
     if name in ("UTC", ""):
         return UTC
     from zoneinfo import ZoneInfo  # noqa: PLC0415 -- few settings need it

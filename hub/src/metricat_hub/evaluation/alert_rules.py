@@ -1,4 +1,4 @@
-"""Alert rules of the API as groups of ordinary rules. Errors name the field of the rule."""
+"""Converts alert rules of the API to rule groups. Errors contain the name of the invalid field."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["FILE", "SHIPPED", "group_of", "override_of"]
 
 FILE = "api"
-"""What the API returns as the file of these groups."""
+"""The name that the API returns as the file of these groups."""
 _ONLY_SHIPPED = ("levels", "pools")
 _ONLY_MEASURE = ("threshold", "match")
 _LEAST_INTERVAL, _MOST_INTERVAL = 1_000, 3_600_000
@@ -34,12 +34,12 @@ _FIELDS = {"expr": "expression", "alert": "name", "keep_firing_for": "keep_firin
 
 
 def group_of(identifier: str, body: RuleBody, interval: int, window: int) -> Group:
-    """Return the group of a rule, of which it is the only one.
+    """Return a group with one rule.
 
     Args:
         identifier: the name of the group.
         body: the rule.
-        interval: milliseconds between two evaluations, if the rule does not say.
+        interval: milliseconds between two evaluations, if the rule has no interval.
         window: the rate window of measures in milliseconds.
 
     Raises:
@@ -49,8 +49,8 @@ def group_of(identifier: str, body: RuleBody, interval: int, window: int) -> Gro
         if getattr(body, name):
             _fail(name, "only shipped alerts have this field; remove it")
     if bool(body.expression) == bool(body.measure):
-        both = "both expression and measure are given" if body.measure else "neither expression nor measure is given"
-        _fail("expression", f"{both}; give one of them")
+        both = "both expression and measure are set" if body.measure else "neither expression nor measure is set"
+        _fail("expression", f"{both}; set one of them")
     hold = _either(body, "for", ("for_", "duration"), "for_duration_minutes")
     keep_firing = _duration("keep_firing_for", body.keep_firing_for) if body.keep_firing_for else 0
     every = _duration("interval", body.interval) if body.interval else interval
@@ -68,11 +68,11 @@ def group_of(identifier: str, body: RuleBody, interval: int, window: int) -> Gro
 def _of_expression(body: RuleBody, hold: int, keep_firing: int) -> dict[str, Any]:
     for name in _ONLY_MEASURE:
         if getattr(body, name) not in (None, {}):
-            _fail(name, "only rules with a measure have this field; write its condition into the expression")
+            _fail(name, "only rules with a measure have this field; write the condition into the expression")
     if not body.name:
         _fail("name", "missing; write the name of the alert, for example DiskAlmostFull")
     if body.severity and "severity" in body.labels:
-        _fail("severity", "labels have severity too; remove one of them")
+        _fail("severity", "both severity and labels.severity are set; remove one of them")
     severity = body.labels.get("severity") or body.severity or "warning"
     return {
         "alert": body.name,
@@ -121,7 +121,7 @@ def _cooldown(body: RuleBody) -> dict[str, str]:
 
 
 def override_of(alert: Alert, body: RuleBody) -> Override:
-    """Return the settings of a shipped alert.
+    """Convert a rule of the API to the settings of a shipped alert.
 
     Raises:
         InvalidParameterError: a field is not valid.
@@ -132,12 +132,12 @@ def override_of(alert: Alert, body: RuleBody) -> Override:
         default = type(body)()
         if field not in allowed and given != getattr(default, field) and (field, given) != ("name", alert.name):
             shown = field.removesuffix("_")
-            _fail(shown, "the settings of a shipped alert are levels, pools and labels; remove it")
+            _fail(shown, "a shipped alert has only the settings levels, pools and labels; remove this field")
     for name in body.labels:
         if not _LABEL.fullmatch(name):
             _fail("labels", f"invalid name '{name[:100]}'; use letters, digits and _")
     if body.pools and not alert.per_node:
-        _fail("pools", f"{alert.name} is not about nodes; remove it")
+        _fail("pools", f"{alert.name} is not about nodes, so it has no settings for pools; remove pools")
     usual = defaults(alert).levels
     settings = AlertSettings(_levels(alert, body.levels, usual, "levels"), body.labels)
     pools = {}
@@ -153,12 +153,12 @@ def _levels(
 ) -> dict[Severity, LevelSettings]:
     for severity in given:
         if severity not in base:
-            _fail(f"{path}.{severity}", f"{alert.name} has no such level; use {', '.join(base)}")
+            _fail(f"{path}.{severity}", f"{alert.name} does not have this level; use {', '.join(base)}")
     found = dict(base)
     for severity, level in given.items():
         before = base[severity]
         if level.threshold is not None and before.threshold is None:
-            _fail(f"{path}.{severity}.threshold", "this level has no threshold; remove it")
+            _fail(f"{path}.{severity}.threshold", "this level has no threshold; remove the threshold")
         if level.for_ is not None:
             _duration(f"{path}.{severity}.for", level.for_)
         found[severity] = LevelSettings(
@@ -173,7 +173,7 @@ def _either(body: RuleBody, shown: str, texts: tuple[str, ...], minutes: str) ->
     """Return the milliseconds of a duration that has several names, of which one may be given."""
     given = [name for name in (*texts, minutes) if getattr(body, name) not in (None, "")]
     if len(given) > 1:
-        _fail(shown, f"{' and '.join(name.removesuffix('_') for name in given)} are given; remove one of them")
+        _fail(shown, f"{' and '.join(name.removesuffix('_') for name in given)} are set; set only one of them")
     if not given:
         return 0
     [name] = given

@@ -1,4 +1,4 @@
-"""Backtest: the evaluations of a rule over a history, with the state machine and the labels of live evaluation."""
+"""Backtest: evaluates a rule over stored samples, with the state machine and the labels of live evaluation."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """One time that an alert was active. Times are milliseconds since 1970-01-01 UTC."""
+    """One period in which an alert was active. Times are milliseconds since 1970-01-01 UTC."""
 
     labels: Labels
     active: int
     fired: int | None
-    """None: it was pending only."""
+    """When the alert fired; None: it was only pending."""
     ended: int | None
-    """None: it is active at the end of the history."""
+    """When the alert ended; None: it was active at the end of the time range."""
     value: float
-    """The value at its last result."""
+    """The value of the last result in the period."""
 
 
 def evaluations(
     group: Group, rule: AlertingRule, times: Sequence[int], results: Sequence[Series], query: Query
 ) -> Iterator[tuple[int, RuleState]]:
-    """Yield the state after each evaluation at which an alert is active or ends. Annotations are left out.
+    """Yield time and state of each evaluation at which an alert is active or ends, without annotations.
 
     Args:
         group: the group of the rule.
         rule: the rule.
-        times: the times of the evaluations.
-        results: the results of the rule's expression at these times.
+        times: the times of the evaluations in milliseconds.
+        results: the result of the rule's expression as series, with one value for each of these times.
         query: evaluates further expressions, which templates of labels may have.
 
     Raises:
@@ -70,7 +70,7 @@ def evaluations(
 
 
 def episodes(states: Iterator[tuple[int, RuleState]]) -> list[Episode]:
-    """Return when each alert was active, the earliest first."""
+    """Return the episodes of all alerts, the earliest first."""
     done: list[Episode] = []
     before: Mapping[Labels, Alert] = {}
     for now, state in states:

@@ -1,4 +1,4 @@
-"""One evaluation of a rule: the samples to store, and the alerts after it."""
+"""One evaluation of a rule, which returns the samples to store and the new state of the alerts."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from metricat_hub.model.labels import Labels
 
     Query: TypeAlias = Callable[[str, int], Sequence[tuple[Labels, float]]]
-    """Evaluates an expression at a time, and returns the series of its result with their values."""
+    """Evaluates an expression at a time in milliseconds; returns the labels and value of each result series."""
 
 ALERTS, ALERTS_FOR_STATE = "ALERTS", "ALERTS_FOR_STATE"
 _ALERT_NAME, _ALERT_STATE = "alertname", "alertstate"
 
 
 class RuleError(HubError):
-    """The result of a rule cannot be used: two series have the same labels, or there are too many."""
+    """The result of a rule is not valid: two series have the same labels, or it has too many series."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alert:
-    """An alert of a rule. `annotations` and `value` are those of the last evaluation with a result."""
+    """An alert of a rule. `annotations` and `value` are from the last evaluation with a result for this alert."""
 
     labels: Labels
     annotations: Mapping[str, str]
@@ -48,18 +48,18 @@ class RuleState:
     alerts: Mapping[Labels, Alert] = field(default_factory=dict)
     """Alerts that are pending or firing, and those that have resolved recently."""
     series: tuple[Labels, ...] = ()
-    """Series that the last evaluation stored."""
+    """The labels of the series that the last evaluation stored."""
     results: Sequence[Labels] | None = field(default=None, compare=False, repr=False)
-    """The labels of the results that a recording rule stored as `series`. The same object has the same series."""
+    """The result labels from which a recording rule built `series`. For the same object, it reuses `series`."""
     expanded: Mapping[Labels, Alert] = field(default_factory=dict, compare=False, repr=False)
-    """The alerts of the last results, by the labels of the result. A result with the same value has the same texts."""
+    """The alerts of the last result, by its labels. If the value is the same, the expanded texts are reused."""
     expanded_rule: AlertingRule | None = field(default=None, compare=False, repr=False)
-    """The rule that has the templates of `expanded`. An edited rule with the same alerts has other texts."""
+    """The rule whose templates `expanded` has. After an edit of the rule, the texts are not reused."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The result of an evaluation. With an error, nothing is stored, and series do not end."""
+    """The result of an evaluation. After an error, no samples are stored and no series end."""
 
     state: RuleState
     samples: Samples = NO_SAMPLES
@@ -69,14 +69,14 @@ class Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """Data of the hub that templates can read."""
+    """Data of the hub that the templates of alerts can read."""
 
     external_labels: Mapping[str, str] = field(default_factory=dict)
     external_url: str = ""
 
 
 class Evaluator:
-    """Evaluates the rules of a group at one time."""
+    """Evaluates the rules of a group at one time, in milliseconds since 1970."""
 
     def __init__(self, group: Group, now: int, query: Query, surroundings: Surroundings) -> None:
         self._group = group
@@ -85,7 +85,7 @@ class Evaluator:
         self._surroundings = surroundings
 
     def evaluate(self, rule: Rule, state: RuleState) -> Evaluation:
-        """Return the samples and the state of a rule after its evaluation."""
+        """Evaluate a rule; return the samples to store and the new state. Errors of the rule are part of the result."""
         try:
             result = self._query(rule.expression, self._now - self._group.query_offset)
             return (
@@ -102,7 +102,11 @@ class Evaluator:
         found = Samples.of(result)
         named = state.series if found.labels is state.results else _named(rule, found.labels)
         if 0 < self._group.limit < len(named):
-            raise RuleError(f"the result has {len(named)} series, and the limit of the group is {self._group.limit}")
+            raise RuleError(
+                f"the result has {len(named)} series, above the limit {self._group.limit} of the group; aggregate the "
+                "result, or "
+                "raise limit"
+            )
         return _with_ends({}, Samples(named, found.values), state, found.labels)
 
     def _alerts(self, rule: AlertingRule, result: Sequence[tuple[Labels, float]], state: RuleState) -> Evaluation:
@@ -122,7 +126,9 @@ class Evaluator:
         current = [one for one in alerts.values() if one.state.resolved is None]
         if 0 < self._group.limit < len(current):
             raise _TooManyAlertsError(
-                f"{len(current)} alerts are active, and the limit of the group is {self._group.limit}"
+                f"{len(current)} alerts are active, above the limit {self._group.limit} of the group; aggregate the "
+                "result, or "
+                "raise limit"
             )
         samples = Samples.of([sample for one in current for sample in _samples(one)])
         evaluation = _with_ends(alerts, samples, state)
@@ -145,7 +151,9 @@ class Evaluator:
             if alert is None or alert.value != value:
                 alert = self._alert(rule, labels, value, errors)
             if alert.labels in identities:
-                raise RuleError(f"two alerts have the labels {text(alert.labels)}; keep the labels that differ")
+                raise RuleError(
+                    f"two alerts have the same labels {text(alert.labels)}; keep labels that distinguish them"
+                )
             identities.add(alert.labels)
             expanded[labels] = alert
         return expanded
@@ -183,7 +191,9 @@ def _named(rule: RecordingRule, results: tuple[Labels, ...]) -> tuple[Labels, ..
     seen: set[Labels] = set()
     for labels in named:
         if labels in seen:
-            raise RuleError(f"the result has {text(labels)} twice; keep the labels that differ")
+            raise RuleError(
+                f"the result has two series with the labels {text(labels)}; keep labels that distinguish them"
+            )
         seen.add(labels)
     return named
 

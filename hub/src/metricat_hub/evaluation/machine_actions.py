@@ -1,4 +1,4 @@
-"""The first steps of shipped alerts on machines without Kubernetes: those of the catalogue mention pods. Pure data."""
+"""The first steps for shipped alerts on machines without Kubernetes, instead of the catalogue's steps for pods."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ _AGENT_LOG = "Read the log of the agent on the node, for example with journalctl
 _LOAD = "the processes named in the description"
 ACTIONS: Final[Mapping[str, str]] = {
     "NodeCPUUsageHigh": f"Stop {_LOAD} if they should not run, or limit them with CPUQuota of their systemd unit.",
-    "NodePressureCPU": f"Stop or move some of {_LOAD}. Raise a CPUQuota that throttles them.",
+    "NodePressureCPU": f"Stop or move some of {_LOAD}. If a CPUQuota throttles them, and the machine has idle CPUs, "
+    "raise it.",
     "NodeMemoryUsageHigh": f"Check whether the memory of {_LOAD} grows. Restart them, or set MemoryMax of their unit.",
     "NodeOOMKill": "Run journalctl -k --grep='Out of memory' on the node to find the processes that the kernel killed.",
     "NodeMemoryMajorFaults": f"Free memory on the node: stop or move {_LOAD}.",
@@ -35,8 +36,9 @@ ACTIONS: Final[Mapping[str, str]] = {
     "NodeAgentDown": (
         "Run systemctl status metricat-agent on the node. The path /api/v1/targets of the hub shows the last error."
     ),
-    "NodeCollectorFailing": f"{_AGENT_LOG} It shows what the collector could not read, and why.",
-    "NodeTextfileError": f"{_AGENT_LOG} It names the file. Correct the program that writes the file.",
-    "NodeCollectorIncomplete": f"{_AGENT_LOG} It names the parts, or the number of series.",
+    "NodeCollectorFailing": f"{_AGENT_LOG} The log shows the file that the collector could not read, and the error.",
+    "NodeTextfileError": f"{_AGENT_LOG} The log names the file. Correct the program that writes the file.",
+    "NodeCollectorIncomplete": f"{_AGENT_LOG} The log names the collectors that the agent left out, or the number of "
+    "series.",
 }
-"""The action by the name of the alert."""
+"""The first step by the name of the alert."""

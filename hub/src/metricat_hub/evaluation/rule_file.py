@@ -1,6 +1,6 @@
-"""Reader of rule files in Prometheus' format. An unknown key is an error, not ignored.
+"""Reader of rule files in Prometheus' format. An unknown key is an error.
 
-A file may also have thresholds in the short form, under the key `rules`. See `short_form`.
+A file may also contain thresholds in the short form under the key `rules`. See `short_form`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 REMEMBER_RESOLVED = 15 * 60_000
 """Milliseconds for which a resolved alert is kept, as in Prometheus."""
 RATE_WINDOW = 60_000
-"""The usual rate window in milliseconds."""
+"""The default rate window in milliseconds."""
 _GROUP = ("name", "interval", "query_offset", "limit", "rules", "labels")
 _RULE = ("record", "alert", "expr", "for", "keep_firing_for", "labels", "annotations")
 _ONLY_ALERTS = ("for", "keep_firing_for", "annotations")
@@ -35,12 +35,12 @@ _LABEL = re.compile(r"[a-zA-Z_]\w*", re.ASCII)
 
 
 def parse(root: Node | None, file: str, interval: int, window: int = RATE_WINDOW) -> list[Group]:
-    """Return the groups of a rule file. Groups without an interval have the given one, in milliseconds.
+    """Return the groups of a rule file. `interval`, in milliseconds, is that of groups without an interval.
 
     `window` is the rate window of thresholds in the short form, in milliseconds.
 
     Raises:
-        ConfigFileError: the file is not a valid rule file, or a rule uses something that the hub does not support.
+        ConfigFileError: the file is not a valid rule file, or a rule uses a feature that the hub does not support.
     """
     if root is None or root.is_null:
         return []
@@ -55,13 +55,16 @@ def parse(root: Node | None, file: str, interval: int, window: int = RATE_WINDOW
     short = whole_file.values.get("rules")
     if short and not short.is_null:
         if short_form.GROUP in groups:
-            whole_file.fail("rules", f"a group has the name '{short_form.GROUP}', which these rules get; rename it")
+            whole_file.fail(
+                "rules",
+                f"a group has the name '{short_form.GROUP}', which is reserved for the key rules; rename the group",
+            )
         groups[short_form.GROUP] = thresholds(short_form.read(short, "rules.", file), file, interval, window)
     return list(groups.values())
 
 
 def thresholds(found: Sequence[Threshold], file: str, interval: int, window: int = RATE_WINDOW) -> Group:
-    """Return the group of thresholds in the short form.
+    """Convert thresholds in the short form to a group of alerting rules.
 
     Raises:
         ConfigFileError: the name of an alert or a label is not valid.
@@ -71,7 +74,7 @@ def thresholds(found: Sequence[Threshold], file: str, interval: int, window: int
 
 
 def node_of(value: object) -> Node:
-    """Return texts, numbers, lists and mappings as a node of a file."""
+    """Convert texts, numbers, lists and mappings to a YAML node."""
     if isinstance(value, dict):
         return Node({key: node_of(one) for key, one in value.items()}, 1, "map")
     if isinstance(value, list):
@@ -98,7 +101,9 @@ def _group(section: Section, interval: int) -> Group:
 def _rule(section: Section, of_group: Mapping[str, str]) -> Rule:
     record, alert, expression = section.text("record"), section.text("alert"), section.text("expr")
     if bool(record) == bool(alert):
-        section.fail("record", f"{'both' if record else 'neither'} record and alert; write one of them")
+        section.fail(
+            "record", f"{'both record and alert are' if record else 'neither record nor alert is'} set; set one of them"
+        )
     if not expression:
         section.fail("expr", "missing; write an expression in PromQL")
     try:
@@ -126,9 +131,9 @@ def _rule(section: Section, of_group: Mapping[str, str]) -> Rule:
 def _recording(section: Section, name: str, expression: str, labels: Mapping[str, str]) -> RecordingRule:
     for key in _ONLY_ALERTS:
         if key in section.values and not section.values[key].is_null:
-            section.fail(key, "not possible for a recording rule; remove it")
+            section.fail(key, "a recording rule cannot have this key; remove the key")
     if "{" in name or "}" in name:
-        section.fail("record", f"invalid name '{name}'; write the name only, and the labels in labels")
+        section.fail("record", f"invalid name '{name}'; write only the metric name here, and labels under labels")
     return RecordingRule(name, expression, labels)
 
 

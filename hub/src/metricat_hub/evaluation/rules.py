@@ -44,6 +44,6 @@ class Group:
     interval: int
     rules: tuple[Rule, ...]
     limit: int = 0
-    """Most alerts or series of one rule; 0: no limit."""
+    """The most alerts or series of one rule; 0: no limit."""
     query_offset: int = 0
-    """How far in the past the expressions are evaluated."""
+    """Milliseconds by which the time of the evaluation is shifted to the past."""

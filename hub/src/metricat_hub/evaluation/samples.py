@@ -1,4 +1,4 @@
-"""The samples of one evaluation in columns, and results of queries. Objects for samples cost more than rules."""
+"""The samples of one evaluation, and results of queries, in columns: one object for each sample costs too much time."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Samples(Sequence["tuple[Labels, float]"]):
-    """Labels and values. The time of samples is that of the evaluation, minus the offset of the group."""
+    """Labels and values of samples, as columns. All have the time of the evaluation minus the group's offset."""
 
     labels: tuple[Labels, ...]
-    """The same object as before for the same series, if the source of the samples allows it."""
+    """The labels of the series. If possible, the source returns the same tuple object for the same series."""
     values: Values
 
     @classmethod
     def of(cls, samples: Sequence[tuple[Labels, float]]) -> Samples:
-        """Return samples in columns."""
+        """Convert pairs of labels and value to columns."""
         if isinstance(samples, Samples):
             return samples
         if not samples:
@@ -35,7 +35,7 @@ class Samples(Sequence["tuple[Labels, float]"]):
         return cls(tuple(labels for labels, _ in samples), np.array([value for _, value in samples], np.float64))
 
     def with_ends(self, ended: Sequence[Labels]) -> Samples:
-        """Return the samples with a staleness marker for each series that has ended."""
+        """Return the samples, with a staleness marker added for each series that has ended."""
         if not ended:
             return self
         return Samples((*self.labels, *ended), np.append(self.values, np.full(len(ended), STALE)))

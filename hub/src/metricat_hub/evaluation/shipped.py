@@ -1,4 +1,4 @@
-"""The shipped rules: the catalogue of a cluster, over the series of agents that this hub scrapes or receives."""
+"""The shipped rules: the alert catalogue, applied to the series of agents that this hub scrapes or receives."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
     from metricat_rules.alert import Alert, Severity
 
 FILE = "shipped"
-"""What the API returns as the file of these groups."""
+"""The name that the API returns as the file of these groups."""
 _NAMESPACE, _TARGET, _SERVICE = "local", "machines", "metricat"
 """Labels of the series of agents outside of Kubernetes."""
 _WINDOW_INTERVALS = 4
-"""A rate window has this many scrape intervals, so that one missing scrape does not end a rate."""
+"""The number of scrape intervals in a rate window. One missing scrape must not interrupt a rate."""
 _ALERTS, _HUB_ALERTS = "metricat-alerts", "metricat-hub"
 
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """The user's settings of a shipped alert, with the settings of all levels."""
+    """The user's settings of a shipped alert. They contain all levels, also unchanged ones."""
 
     settings: AlertSettings
     pools: Mapping[str, AlertSettings] = field(default_factory=dict)
-    """Settings for the nodes of a pool, which `settings` then do not apply to."""
+    """Settings for the nodes of a pool, by name of the pool. They replace `settings` for these nodes."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class _Scope(Scope):
 
 
 def applies(alert: Alert) -> bool:
-    """Return whether an alert can fire outside of Kubernetes."""
+    """Return whether an alert applies outside of Kubernetes."""
     return alert.per_node and alert not in ALERTS_OF_THE_CLUSTER
 
 
@@ -81,7 +81,7 @@ def shipped_groups(scrape_interval: int, interval: int, overrides: Mapping[str, 
 
 
 def shipped_alert(alert: Alert, override: Override, scrape_interval: int, interval: int) -> Group:
-    """Return a group with the rules of one alert only."""
+    """Return a group with the rules of one alert."""
     scope = _Scope(_NAMESPACE, _TARGET, _SERVICE, _window(scrape_interval))
     name = _HUB_ALERTS if alert in HUB_ALERTS else _ALERTS
     group = {"name": name, "rules": _rules(alert, override, scope)}

@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from metricat_hub.model.measures import Measure
 
 COOLDOWN = "cooldown"
-"""The annotation that `dispatch` reads."""
+"""The annotation with the cooldown, which `dispatch` reads."""
 GROUP = "thresholds"
-"""The group of these rules."""
+"""The name of the group of these rules."""
 Operator: TypeAlias = Literal[">", "<", ">=", "<=", "==", "!="]
 OPERATORS: tuple[Operator, ...] = get_args(Operator)
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
@@ -43,7 +43,7 @@ _WORDS: Mapping[Operator, str] = {
     "!=": "NotEqual",
 }
 _PART = "{{ with $labels.device }} {{ . }}{{ end }}{{ with $labels.mountpoint }} {{ . }}{{ end }}"
-"""The part of the node that a series is about."""
+"""A template for the device or mount point of a series."""
 _LABEL = re.compile(r"[a-zA-Z_]\w*", re.ASCII)
 _MOST_MINUTES = 366 * 1440
 _KEYS = (
@@ -53,12 +53,12 @@ _KEYS = (
 
 
 NAMES = (*BY_NAME, *SHORT_NAMES)
-"""All names of measures in rules: the full names, and the names without the unit."""
+"""All names of measures in rules: full names, and names without the unit."""
 
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A threshold of a measure. Durations are in milliseconds."""
+    """A rule in the short form: a measure is compared with a threshold. Durations are in milliseconds."""
 
     measure: Measure
     threshold: float
@@ -67,11 +67,11 @@ class Threshold:
     hold: int = 0
     """How long the comparison must be true before the alert fires."""
     cooldown: int = 0
-    """The shortest time between a notification about the alert and one after it fires again."""
+    """The least time between two notifications if the alert resolves and fires again."""
     name: str = ""
-    """The name of the alert; empty: made of measure and operator."""
+    """The name of the alert; empty: derived from measure and operator."""
     match: Mapping[str, str] = field(default_factory=dict)
-    """Values of labels that the series must have, for example of `pool` or `node`."""
+    """Label values that select the series, for example of `pool` or `node`."""
     labels: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -81,7 +81,7 @@ class Threshold:
         return self.name or f"{''.join(word.capitalize() for word in words)}{_WORDS[self.operator]}"
 
     def rule(self, window: int) -> dict[str, Any]:
-        """Return the rule in Prometheus' format. The rate window is in milliseconds."""
+        """Convert the threshold to a rule in Prometheus' format. `window` is the rate window in milliseconds."""
         matchers = [Matcher(name, "=", value) for name, value in sorted(self.match.items())]
         unit = "%" if self.measure.unit == "percent" else self.measure.unit
         shown = {"bytes": "humanize1024", "bytes/second": "humanize1024"}.get(unit, 'printf "%.4g"')
@@ -102,14 +102,16 @@ class Threshold:
 
 
 def measure_of(name: str) -> Measure:
-    """Return the measure of a full or short name; raise ValueError for any other name."""
+    """Return the measure with a full or short name; raise ValueError for an unknown name."""
     found = BY_NAME.get(name) or SHORT_NAMES.get(name)
     if found is None:
         from difflib import get_close_matches  # noqa: PLC0415 -- needed only for an error
 
         near = get_close_matches(name, NAMES, 1, 0.6)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise ValueError(f"no measure has the name '{name[:100]}'; {hint}GET /api/v1/metrics/measures lists them")
+        raise ValueError(
+            f"no measure has the name '{name[:100]}'; {hint}list the measures with: GET /api/v1/metrics/measures"
+        )
     return found
 
 
@@ -136,7 +138,7 @@ def _threshold(measure: Measure, section: Section) -> Threshold | None:
     if "threshold" not in section.values or section.values["threshold"].is_null:
         section.fail("threshold", "missing; write a number, for example 80")
     if section.text("duration") and section.text("for_duration_minutes"):
-        section.fail("for_duration_minutes", "duration is given too; remove one of them")
+        section.fail("for_duration_minutes", "both duration and for_duration_minutes are set; remove one of them")
     for key in ("match", "labels"):
         for name in section.pairs(key):
             if not _LABEL.fullmatch(name):
@@ -158,7 +160,7 @@ def _threshold(measure: Measure, section: Section) -> Threshold | None:
 
 
 def parse_number(text: str) -> float:
-    """Return a finite number; raise ValueError for any other text."""
+    """Parse a finite number; raise ValueError for any other text."""
     try:
         found = float(text)
     except ValueError:
@@ -169,7 +171,7 @@ def parse_number(text: str) -> float:
 
 
 def parse_minutes(text: str) -> int:
-    """Return the milliseconds of a number of minutes; raise ValueError for any other text."""
+    """Parse a number of minutes; return milliseconds. Raise ValueError for any other text."""
     found = parse_number(text)
     if not 0 <= found <= _MOST_MINUTES:
         raise ValueError(f"{text[:100]} minutes is outside of 0 to {_MOST_MINUTES}; write for example 5")

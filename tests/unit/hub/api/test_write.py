@@ -73,7 +73,7 @@ def test_partial_write_stores_the_valid_samples_and_returns_400_with_reasons(
     answer = send(hub, encode(sent), content_type)
     assert answer.status == 400
     assert b'missing metric name (label __name__): {job="a"}' in answer.body
-    assert b"1 native histograms rejected" in answer.body
+    assert b"1 native histograms were rejected" in answer.body
     assert store.samples == {UP: {NOW: 1.0}}
     assert answer.headers[WRITTEN.format("samples")] == "1"
 

@@ -72,7 +72,7 @@ def test_common_environment_names_are_accepted() -> None:
         ("--collect.interval=1ms", "--collect.interval=1ms: too short; write for example 10s"),
         ("--store.retention.1h=1d", "--store.retention.1h=1d: shorter than the retention of the finer resolution"),
         ("--store.max-size=3", "--store.max-size=3: invalid size '3'; use for example 512MB or 20GB"),
-        ("--store.max-size=1MB", "--store.max-size=1MB: below the minimum of 64MB; give a larger size"),
+        ("--store.max-size=1MB", "--store.max-size=1MB: below the minimum of 64MB; set a larger size"),
         ("--store.max-series=many", "--store.max-series=many: not a whole number from 100 to 100000000"),
         ("--query.timeout=2", "--query.timeout=2: invalid duration '2'"),
         ("--server.id=a b", "--server.id=a b: invalid name; use letters, digits and ._- only"),
@@ -93,7 +93,10 @@ def test_invalid_settings_name_value_and_remedy(argument: str, message: str) -> 
         ("ada:secret@db", "ada is not a store; write "),
         ("Ada secret", "the value is not a store; write "),
         ("postgresql:ada:secret@db", "the value is not a store; write "),
-        ("embedded:/var/lib/secret", "embedded: has no address; the embedded store is in the directory of --data"),
+        (
+            "embedded:/var/lib/secret",
+            "embedded: has no address, because the embedded store is in the directory of --data",
+        ),
     ],
 )
 def test_invalid_store_url_is_refused_without_its_text(url: str, message: str) -> None:
@@ -113,7 +116,7 @@ def test_password_in_the_store_url_is_not_shown(url: str) -> None:
 @pytest.mark.parametrize("listen", [":8428", "0.0.0.0:8428", "[::]:8428", "192.0.2.1:8428", "example.org:80"])
 def test_listening_beyond_loopback_needs_tls_or_a_flag(listen: str) -> None:
     message = refused(f"--listen={listen}")
-    assert message.startswith(f"--listen={listen}: other machines can reach {listen}, and TLS is not configured")
+    assert message.startswith(f"--listen={listen}: other machines can reach {listen}, but TLS is not configured")
     assert "--web.config.file" in message
     assert "--insecure" in message
     assert load(f"--listen={listen}", "--insecure").listen.port
@@ -165,9 +168,9 @@ def test_openid_connect_has_an_issuer_a_client_and_roles(tmp_path: Path) -> None
     ("name", "value", "message"),
     [
         ("oidc.issuer", "http://id.example.com", "--oidc.issuer=http://id.example.com: not an HTTPS URL"),
-        ("oidc.issuer", "", "it needs --oidc.issuer"),
-        ("oidc.client-id", "", "--oidc.issuer=https://id.example.com/: it needs --oidc.client-id"),
-        ("oidc.roles", "", "--oidc.issuer=https://id.example.com/: it needs --oidc.roles"),
+        ("oidc.issuer", "", "it requires --oidc.issuer"),
+        ("oidc.client-id", "", "--oidc.issuer=https://id.example.com/: it requires --oidc.client-id"),
+        ("oidc.roles", "", "--oidc.issuer=https://id.example.com/: it requires --oidc.roles"),
         ("oidc.roles", "admins=root", "invalid pair 'admins=root'; write VALUE=ROLE"),
         ("oidc.scopes", "profile", "the scope openid is missing"),
         ("oidc.client-secret-file", "/nowhere", "cannot be read: No such file or directory"),

@@ -69,13 +69,13 @@ def test_time_intervals_and_inhibition_are_read() -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("route: {receiver: defult}", "line 1: route.receiver: no receiver has the name 'defult'; write one of boss, "),
+        ("route: {receiver: defult}", "line 1: route.receiver: no receiver has the name 'defult'; use one of boss, "),
         ("route: {}", "route.receiver: missing"),
-        ("route: {receiver: pager, matchers: [a=b]}", "route.matchers: not possible for the first route"),
+        ("route: {receiver: pager, matchers: [a=b]}", "route.matchers: not allowed in the first route"),
         ("route: {receiver: pager, group_wait: 1x}", "route.group_wait: invalid duration '1x'"),
         ("route: {receiver: pager, group_interval: 0s}", "route.group_interval: must be above zero"),
         ("route: {receiver: pager, group_by: ['...', a]}", "route.group_by: '...' means all labels"),
-        ("route: {receiver: pager, group_by: [a, a]}", "route.group_by: the label 'a' is there twice"),
+        ("route: {receiver: pager, group_by: [a, a]}", "route.group_by: the label 'a' occurs twice"),
         ("route: {receiver: pager, recievers: x}", "route.recievers: unknown key; did you mean receiver?"),
         (
             "route:\n  receiver: pager\n  routes:\n    - matchers: [a~b]",
@@ -98,13 +98,13 @@ def test_time_intervals_and_inhibition_are_read() -> None:
         ),
         (
             "time_intervals: [{name: a, time_intervals: [{times: [{start_time: '22:00', end_time: '06:00'}]}]}]",
-            "end_time is later; use two intervals",
+            "end_time is not later; for a time across midnight, use two intervals",
         ),
         ("escalation: [{matchers: [a=b]}]", "escalation[0].steps: missing"),
         ("escalation: [{steps: [{after: 5m, receiver: x}]}]", "escalation[0].steps[0].receiver: no receiver"),
         (
             "escalation: [{steps: [{after: 5m, receiver: boss}, {after: 1m, receiver: pager}]}]",
-            "escalation[0].steps[1].after: missing, zero, or before the step above",
+            "escalation[0].steps[1].after: missing, zero, or not later than the previous step",
         ),
     ],
 )

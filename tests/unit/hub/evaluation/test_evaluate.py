@@ -81,7 +81,7 @@ def test_too_many_alerts_drop_the_states() -> None:
     one = evaluated(ALERT, RuleState(), [(A, 2.0)], limit=1)
     assert not one.error
     two = evaluated(ALERT, one.state, [(A, 2.0), (B, 2.0)], limit=1)
-    assert two.error == "2 alerts are active, and the limit of the group is 1"
+    assert two.error.startswith("2 alerts are active, above the limit 1 of the group; ")
     assert not two.state.alerts
     assert two.state.series == one.state.series
 
@@ -89,7 +89,7 @@ def test_too_many_alerts_drop_the_states() -> None:
 def test_equal_labels_are_an_error_that_names_them() -> None:
     rule = RecordingRule("y", "x", {"node": "all"})
     assert evaluated(rule, RuleState(), [(A, 1.0), (B, 2.0)]).error == (
-        'the result has y{node="all"} twice; keep the labels that differ'
+        'the result has two series with the labels y{node="all"}; keep labels that distinguish them'
     )
 
 
@@ -133,5 +133,5 @@ def test_failing_template_becomes_the_text_of_its_label() -> None:
     results = {"x": [(A, 1.0)], "y": []}
     found = Evaluator(group, 0, lambda text, _: results[text], Surroundings()).evaluate(rule, RuleState())
     [alert] = found.state.alerts.values()
-    assert dict(alert.labels)["node"].startswith("<error expanding template: first: first of an empty result")
+    assert dict(alert.labels)["node"].startswith("<error expanding template: first: the argument is an empty result")
     assert len(found.template_errors) == 1

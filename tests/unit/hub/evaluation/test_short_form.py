@@ -88,7 +88,10 @@ def test_short_names_are_unambiguous() -> None:
         ("cpu_usage: {threshold: 1, severity: bad}", "write one of info, warning, critical"),
         ("cpu_usage: 5", "rules.cpu_usage: not a mapping"),
         ("cpu_usage: [{threshold: 1}, {threshold: x}]", "rules.cpu_usage[1].threshold: invalid number 'x'"),
-        ("cpu_usage: {threshold: 1, duration: 5m, for_duration_minutes: 5}", "duration is given too"),
+        (
+            "cpu_usage: {threshold: 1, duration: 5m, for_duration_minutes: 5}",
+            "both duration and for_duration_minutes are set",
+        ),
         ("cpu_usage: {threshold: 1, for_duration_minutes: -1}", "-1 minutes is outside of 0 to"),
         ("cpu_usage: {threshold: 1, match: {'a-b': x}}", "invalid name 'a-b'"),
     ],

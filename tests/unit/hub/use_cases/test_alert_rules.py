@@ -252,14 +252,14 @@ def test_backtest_without_a_step_has_a_bounded_number_of_evaluations(hub: Hub) -
 @pytest.mark.parametrize(
     ("body", "field", "why"),
     [
-        (RuleBody(name="A"), "expression", "neither expression nor measure is given"),
+        (RuleBody(name="A"), "expression", "neither expression nor measure is set"),
         (RuleBody(name="A", expression="sum("), "expression", "expected an expression"),
         (RuleBody(expression="up"), "name", "missing"),
         (RuleBody(measure="cpu_usag", threshold=1.0), "measure", "did you mean cpu_usage"),
         (RuleBody(measure="cpu_usage"), "threshold", "missing"),
-        (RuleBody(name="A", expression="up", threshold=1.0), "threshold", "write its condition into the expression"),
+        (RuleBody(name="A", expression="up", threshold=1.0), "threshold", "write the condition into the expression"),
         (RuleBody(name="A", expression="up", for_="5"), "for", "invalid duration '5'"),
-        (RuleBody(name="A", expression="up", for_="5m", duration="5m"), "for", "for and duration are given"),
+        (RuleBody(name="A", expression="up", for_="5m", duration="5m"), "for", "for and duration are set"),
         (RuleBody(name="A", expression="up", interval="1ms"), "interval", "outside of 1s to 1h"),
         (RuleBody(name="A", expression="up", labels={"a-b": "c"}), "labels", "invalid name 'a-b'"),
         (RuleBody(name="A", expression="up", annotations={"a": "{{ template }}"}), "annotations", "template"),

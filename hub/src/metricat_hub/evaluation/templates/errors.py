@@ -4,4 +4,4 @@ from metricat_hub.model.errors import HubError
 
 
 class TemplateError(HubError):
-    """A template is not valid, uses something that is not supported, or cannot be executed. The message names it."""
+    """A template is not valid, uses an unsupported feature, or fails at execution. The message contains the cause."""

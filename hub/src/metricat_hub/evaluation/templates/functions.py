@@ -1,6 +1,6 @@
 """The functions of templates: those of Prometheus' alerting rules, and those of Go's text/template.
 
-Prometheus' are documented at prometheus.io/docs/prometheus/latest/configuration/template_reference.
+Prometheus documents its functions at prometheus.io/docs/prometheus/latest/configuration/template_reference.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ Query: TypeAlias = Callable[[str], Sequence[QueryResult]]
 
 
 def _no_query(_: str) -> Sequence[QueryResult]:
-    raise TemplateError("query is not possible here")
+    raise TemplateError("the function query is not available here")
 
 
 @dataclass(frozen=True, slots=True)
 class TemplateData:
-    """What a template of an alert can read. `now`: the time of the evaluation in seconds since 1970."""
+    """The data that a template of an alert can read. `now` is the time of the evaluation in seconds since 1970."""
 
     labels: Mapping[str, str]
     value: float
@@ -60,7 +60,7 @@ Function: TypeAlias = Callable[..., object]
 
 
 def number(value: object) -> float:
-    """Return a value as a number; raise `TemplateError` if it is not a number."""
+    """Convert a value to a number; raise `TemplateError` if it is not a number."""
     if isinstance(value, timedelta):
         return value.total_seconds()
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -75,19 +75,19 @@ def number(value: object) -> float:
 
 def _string(value: object) -> str:
     if not isinstance(value, str):
-        raise TemplateError(f"a {go_format.kind(value)} instead of a string")
+        raise TemplateError(f"expected a string, not a {go_format.kind(value)}")
     return value
 
 
 def _samples(value: object) -> list[QueryResult]:
     if not isinstance(value, list) or not all(isinstance(one, QueryResult) for one in value):
-        raise TemplateError(f"a {go_format.kind(value)} instead of the result of query")
+        raise TemplateError(f"expected the result of query, not a {go_format.kind(value)}")
     return value
 
 
 def _sample(value: object) -> QueryResult:
     if not isinstance(value, QueryResult):
-        raise TemplateError(f"a {go_format.kind(value)} instead of a sample; use first or range")
+        raise TemplateError(f"expected a sample, not a {go_format.kind(value)}; use first or range")
     return value
 
 
@@ -97,7 +97,7 @@ def _sample(value: object) -> QueryResult:
 def _first(samples: object) -> QueryResult:
     found = _samples(samples)
     if not found:
-        raise TemplateError("first of an empty result; write it within {{ with query QUERY }}")
+        raise TemplateError("the argument is an empty result; use first inside {{ with query QUERY }}")
     return found[0]
 
 
@@ -283,7 +283,7 @@ def _length(value: object) -> int:
         return len(value.encode())
     if isinstance(value, list | dict):
         return len(value)
-    raise TemplateError(f"len of a {go_format.kind(value)}")
+    raise TemplateError(f"a {go_format.kind(value)} has no length")
 
 
 def _index(value: object, *keys: object) -> object:
@@ -295,7 +295,7 @@ def _index(value: object, *keys: object) -> object:
                 raise TemplateError(f"index {key} is out of range")
             value = value[key]
         else:
-            raise TemplateError(f"index of a {go_format.kind(value)}")
+            raise TemplateError(f"a {go_format.kind(value)} cannot be indexed")
     return value
 
 
@@ -313,7 +313,7 @@ def _println(*values: object) -> str:
 
 
 def truth(value: object) -> bool:
-    """Return whether a value is true for `if`: not zero, empty, false or nil."""
+    """Return whether `if` treats a value as true: it is not zero, empty, false or nil."""
     return value if isinstance(value, bool) else isinstance(value, QueryResult | datetime) or bool(value)
 
 
@@ -358,7 +358,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "urlquery": lambda *values: urllib.parse.quote_plus(_print(*values)),
     "value": lambda sample: _sample(sample).value,
 }
-"""Functions that depend on their arguments only."""
+"""Functions that depend only on their arguments."""
 OF_DATA: Mapping[str, Callable[[TemplateData], Function]] = {
     "externalURL": lambda data: lambda: data.external_url,
     "now": lambda data: lambda: data.now,
@@ -367,5 +367,5 @@ OF_DATA: Mapping[str, Callable[[TemplateData], Function]] = {
 }
 """Functions that read the data of the template."""
 LAZY = frozenset(("and", "or"))
-"""Functions that evaluate an argument only if the arguments before it have not decided."""
+"""Functions that evaluate an argument only if the previous arguments do not determine the result."""
 NAMES = frozenset((*FUNCTIONS, *OF_DATA, *LAZY))

@@ -1,4 +1,4 @@
-"""Values as Go's package fmt writes them, and `printf`. Rules: pkg.go.dev/fmt."""
+"""Formats values as Go's package fmt does, including `printf`. For the rules, see pkg.go.dev/fmt."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _VERB = re.compile(r"%(?P<flags>[+\-# 0]*)(?P<width>[0-9]*)(?:\.(?P<precision>[0
 _MOST_WIDTH = 1_000
 _DEFAULT_DIGITS = 6
 _EXPONENT_FROM = 6
-"""`%v` and `%g` write an exponent from this power of ten on."""
+"""`%v` and `%g` use an exponent for numbers from this power of ten."""
 _NEVER = 99
 
 
 def text(value: object) -> str:
-    """Return a value as `%v` writes it."""
+    """Format a value as `%v` does."""
     match value:
         case None:
             found = "<nil>"
@@ -40,12 +40,12 @@ def text(value: object) -> str:
         case list():
             found = f"[{' '.join(text(one) for one in value)}]"
         case _:
-            raise TemplateError("a sample cannot be written; write its .Value or its .Labels")
+            raise TemplateError("a sample has no text form; use its .Value or its .Labels")
     return found
 
 
 def shortest(value: float, exponent_from: int = _EXPONENT_FROM) -> str:
-    """Return the fewest digits that give the same number, with an exponent below -4 and from a power of ten on."""
+    """Format a number with the fewest digits that parse to it; `exponent_from` is the power of ten for an exponent."""
     if not math.isfinite(value):
         return _not_finite(value)
     sign = "-" if math.copysign(1, value) < 0 else ""
@@ -71,12 +71,12 @@ def _digits(number: str) -> tuple[str, int]:
 
 
 def significant(value: float, digits: int) -> str:
-    """Return a number as `%.Ng` writes it."""
+    """Format a number as `%.Ng` does; N is `digits`."""
     return f"{value:.{max(digits, 1)}g}" if math.isfinite(value) else _not_finite(value)
 
 
 def duration(value: timedelta) -> str:
-    """Return a duration such as `1h2m3.5s`."""
+    """Format a duration as Go does, for example `1h2m3.5s`."""
     nanoseconds = round(value.total_seconds() * 1e9)
     sign, left = ("-", -nanoseconds) if nanoseconds < 0 else ("", nanoseconds)
     if left < 1_000_000_000:
@@ -100,13 +100,13 @@ def _not_finite(value: float) -> str:
 
 
 def kind(value: object) -> str:
-    """Return the name of a value's type in Go."""
+    """Return the name of Go's type for a value."""
     names = {bool: "bool", int: "int", float: "float64", str: "string", timedelta: "time.Duration"}
     return names.get(type(value), "map[string]string" if isinstance(value, dict) else type(value).__name__)
 
 
 def printf(form: str, arguments: Sequence[object]) -> str:
-    """Return a text with each verb replaced by an argument."""
+    """Format as Go's `Sprintf`: replace each verb in `form` by an argument."""
     rest = iter(arguments)
     used = 0
     parts = []
@@ -138,7 +138,7 @@ def _verb(found: re.Match[str], value: object) -> str:
     width = int(found["width"] or 0)
     precision = None if found["precision"] is None else int(found["precision"] or 0)
     if max(width, precision or 0) > _MOST_WIDTH:
-        raise TemplateError(f"{found[0]}: width and precision are at most {_MOST_WIDTH}")
+        raise TemplateError(f"{found[0]}: width or precision is above the maximum {_MOST_WIDTH}")
     shown = _shown(verb, flags, precision, value)
     if shown is None:
         return f"%!{verb}({kind(value)}={text(value)})"

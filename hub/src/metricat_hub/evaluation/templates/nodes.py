@@ -43,7 +43,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Pipeline:
-    """Operands, of which each but the first is a call that gets the value before it as its last argument."""
+    """Operands separated by `|`. Each operand after the first is a call with the previous value as last argument."""
 
     stages: tuple[Operand, ...]
 
@@ -53,14 +53,14 @@ Operand: TypeAlias = Constant | Dot | Variable | Fields | Call | Pipeline
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """Text that is written as it is."""
+    """Text that the output contains unchanged."""
 
     text: str
 
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """An action: its value is written, or assigned to a variable. `declares`: by `:=`, which hides an outer one."""
+    """An action: outputs its value, or assigns it. `declares`: by `:=`, which hides an outer variable."""
 
     value: Pipeline
     variable: str = ""
@@ -69,7 +69,7 @@ class Output:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """`if` or `with`: the body if the value is true, otherwise the alternative. `with` sets the current value."""
+    """`if` or `with`: executes the body for a true value, otherwise the alternative. `with` sets the current value."""
 
     value: Pipeline
     body: tuple[Node, ...]
@@ -80,7 +80,7 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """`range`: the body for each element, or the alternative without elements."""
+    """`range`: executes the body for each element, or the alternative without elements."""
 
     value: Pipeline
     body: tuple[Node, ...]

@@ -173,7 +173,7 @@ def test_command_exports_by_selector_and_time_and_imports(tmp_path: Path) -> Non
         run("import", "--data", tmp_path / "data", out)
     store.close()
     message = run("import", "--data", tmp_path / "new", out)
-    assert message == "Imported 1 samples. 0 were stored already, 0 were rejected."
+    assert message == "Imported 1 samples. 0 already existed, and 0 were rejected."
     out.write_text("broken\n")
     with pytest.raises(CommandError, match="line 1: expected a series"):
         run("import", "--data", tmp_path / "new", out)
