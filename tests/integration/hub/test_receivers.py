@@ -138,7 +138,7 @@ def test_dead_letters_are_listed_retried_and_deleted(tmp_path: Path) -> None:
             [result] = tested.json["data"]
             assert (result["channel"], result["outcome"]) == ("webhook-1", "rejected")
             missing = request(hub, "POST", "/api/v1/receivers/test", {"receiver": "nobody"})
-            assert (missing.status, "GET lists them" in missing.json["detail"]) == (404, True)
+            assert (missing.status, "list the receivers with" in missing.json["detail"]) == (404, True)
             shown = [hub.get(one).body for one in ("/api/v1/receivers", "/api/status", "/metrics")]
         files = [
             one.read_bytes() for one in (tmp_path / "data").rglob("*") if one.is_file() and one.suffix != ".sqlite"

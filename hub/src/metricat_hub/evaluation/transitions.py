@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def events(before: Mapping[Labels, Alert], after: Mapping[Labels, Alert], now: int) -> list[AlertEvent]:
-    """Return the events that lead from one state of a rule's alerts to another, by time.
+    """Return the events between two states of a rule's alerts, sorted by time.
 
-    Events have the times of the states, so equal states give equal events. `now` is the end of alerts that are missing
-    after the evaluation: pending ones without a result, and those of removed rules.
+    The times of the events are those in the states, so equal states give equal events. Alerts that are missing in
+    `after` end at `now`: pending alerts without a result, and alerts of removed rules.
     """
     found: list[AlertEvent] = []
     for labels, alert in after.items():

@@ -1,4 +1,4 @@
-"""Which episode of an alert each event belongs to, and how events change episodes."""
+"""Assigns events to the episodes of their alerts, and computes how events change episodes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ END_NOT_OBSERVED = {"reason": "the end was not observed"}
 
 
 def digest(event: AlertEvent) -> bytes:
-    """Return 16 bytes that identify an event, so that an event that is recorded twice is stored once."""
+    """Return a hash of 16 bytes that identifies an event, so that a repeated event is stored only once."""
     details = sorted(event.details.items())
     text = repr((event.at, event.kind, event.fingerprint, event.active_at, event.actor, details))
     return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
@@ -30,7 +30,7 @@ class Changes:
     """The rows to store for a batch of events."""
 
     episodes: dict[int, Episode] = field(default_factory=dict)
-    """New and changed episodes, by number."""
+    """New and changed episodes by their number."""
     events: list[tuple[int, AlertEvent]] = field(default_factory=list)
     """New events with the number of their episode."""
 
@@ -38,13 +38,12 @@ class Changes:
 def changes(
     known: Iterable[Episode], events: Sequence[AlertEvent], stored: Container[bytes], next_number: int
 ) -> Changes:
-    """Return what to store for events.
+    """Return the rows to store for events.
 
     Args:
-        known: for each alert of the events, its episodes that are open, and those that ended after its first event or
-            are its newest.
-        events: in the order in which they happened.
-        stored: the digests of events that are stored already.
+        known: for each alert in `events`: its open episodes, those that ended after its first event, and its newest.
+        events: the events, in the order in which they happened.
+        stored: the digests of the events that are already stored.
         next_number: the number of the next new episode.
     """
     by_alert: dict[str, list[Episode]] = {}

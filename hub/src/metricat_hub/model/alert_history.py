@@ -1,4 +1,4 @@
-"""Types of the alert history: episodes of alerts, their events, and what a request selects.
+"""Types of the alert history: episodes of alerts, events, and filters.
 
 An episode is the time from the first result of an alert's expression until the alert resolves. Times are milliseconds
 since 1970-01-01 UTC.
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 EpisodeState: TypeAlias = Literal["pending", "firing", "resolved", "inactive"]
 STATES: tuple[EpisodeState, ...] = ("pending", "firing", "resolved", "inactive")
-"""`inactive`: the alert ended before it fired."""
+"""State of an episode. `inactive`: the alert ended before it fired."""
 
 
 @dataclass(frozen=True, slots=True)
 class Episode:
-    """One period in which an alert was active. A time is None if the event has not happened."""
+    """One period in which an alert was active. None as a time means that the event has not happened."""
 
     number: int
     fingerprint: str
@@ -34,20 +34,20 @@ class Episode:
     """When the expression first had a result."""
     annotations: Mapping[str, str] = field(default_factory=dict)
     value: float | None = None
-    """The value when the alert fired; before that, its first value."""
+    """The value of the expression when the alert fired; before it fires, the first value."""
     fired: int | None = None
     resolved: int | None = None
     acknowledged: int | None = None
     acknowledged_by: str = ""
     silenced: int | None = None
-    """When the first silence began to match."""
+    """When a silence first matched the alert; None: never."""
     inhibited: int | None = None
     delivered: int = 0
-    """Notifications that receivers have accepted."""
+    """Number of notifications that receivers have accepted."""
     failed: int = 0
-    """Notifications that no retry delivered."""
+    """Number of notifications that failed after all retries."""
     source: str = ""
-    """`alertmanager`: an Alertmanager reported the alert. Empty: the hub evaluates its rule."""
+    """`alertmanager`: an Alertmanager reported the alert. Empty: the hub evaluates the rule of the alert."""
 
     @property
     def state(self) -> EpisodeState:
@@ -63,7 +63,7 @@ class Episode:
 
 @dataclass(frozen=True, slots=True)
 class TimelineEvent:
-    """A stored event of an episode."""
+    """A stored event of an episode, for the timeline of an alert."""
 
     number: int
     started: int
@@ -73,29 +73,29 @@ class TimelineEvent:
 
 @dataclass(frozen=True, slots=True)
 class EpisodeFilter:
-    """Which episodes to select. An empty sequence selects all."""
+    """A filter of episodes. An empty sequence selects all."""
 
     start: int
     end: int
-    """The episode overlaps the time from start to end, both included."""
+    """Selects episodes that overlap the time from start to end, both inclusive."""
     states: Sequence[str] = ()
     names: Sequence[str] = ()
     nodes: Sequence[str] = ()
     severities: Sequence[str] = ()
     receivers: Sequence[str] = ()
-    """A notification to one of them was delivered or has failed."""
+    """Selects episodes with a delivered or failed notification to one of these receivers."""
     fingerprints: Sequence[str] = ()
     namespaces: frozenset[str] | None = None
     """None: all namespaces."""
 
 
 Position: TypeAlias = tuple[int, int]
-"""A place in a list: time and number of its last entry. Entries that are added later do not move it."""
+"""A position in a list, as time and number of the last returned entry. New entries do not change it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Durations:
-    """Durations in milliseconds. Percentiles are the nearest rank. They are None without durations."""
+    """Statistics of durations, in milliseconds. Percentiles use the nearest-rank method. None: no duration."""
 
     count: int = 0
     mean: float | None = None
@@ -105,7 +105,7 @@ class Durations:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """How often something was firing."""
+    """A name (severity, alert or node) with the number of its firing episodes."""
 
     name: str
     episodes: int
@@ -113,19 +113,19 @@ class Ranked:
 
 @dataclass(frozen=True, slots=True)
 class Flapping:
-    """An alert that fired repeatedly."""
+    """An alert that fired repeatedly within an hour."""
 
     fingerprint: str
     name: str
     node: str
     episodes: int
     most_per_hour: int
-    """The most episodes that began within one hour of the clock."""
+    """Largest number of episodes that began within the same hour, for example 10:00 to 11:00."""
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryStatistics:
-    """Statistics of the episodes that have fired."""
+    """Statistics of the episodes that fired."""
 
     episodes: int
     firing: int
@@ -133,9 +133,9 @@ class HistoryStatistics:
     notifications: int
     failed_notifications: int
     to_acknowledge: Durations
-    """From firing to the acknowledgement."""
+    """Durations from firing to the acknowledgement."""
     to_resolve: Durations
-    """From firing to the end."""
+    """Durations from firing to the end."""
     by_severity: Sequence[Ranked]
     alerts: Sequence[Ranked]
     nodes: Sequence[Ranked]
@@ -143,21 +143,21 @@ class HistoryStatistics:
 
 
 class AlertHistory(AlertLog, Protocol):
-    """The stored history. Its methods block, and any thread may call them.
+    """The stored alert history. Its methods block, and any thread may call them.
 
     All methods raise `StoreUnavailableError` if the history cannot be read or written now.
     """
 
     def episodes(self, wanted: EpisodeFilter, after: Position | None, limit: int) -> Sequence[Episode]:
-        """Return episodes, the newest start first, that follow a position."""
+        """Return at most `limit` episodes after a position, the newest start first; None: from the beginning."""
         ...
 
     def timeline(self, wanted: EpisodeFilter, after: Position | None, limit: int) -> Sequence[TimelineEvent]:
-        """Return the events of episodes, the newest first, that follow a position."""
+        """Return at most `limit` events of episodes after a position, the newest first; None: from the beginning."""
         ...
 
     def latest(self, fingerprint: str, namespaces: frozenset[str] | None) -> Episode | None:
-        """Return the newest episode of an alert."""
+        """Return the newest episode of an alert in these namespaces (None: all); None if it has none."""
         ...
 
     def statistics(self, wanted: EpisodeFilter, top: int) -> HistoryStatistics:
@@ -169,13 +169,13 @@ class AlertHistory(AlertLog, Protocol):
         ...
 
     def maintain(self, now: int) -> int:
-        """Remove a bounded number of old episodes; return how many."""
+        """Remove old episodes, up to a limit for each call; return the number of removed episodes."""
         ...
 
     def metrics(self) -> Sequence[Sample]:
-        """Return metrics of the history itself."""
+        """Return the own metrics of the history, for `/metrics`."""
         ...
 
     def close(self) -> None:
-        """Release the history."""
+        """Close the history."""
         ...

@@ -1,4 +1,4 @@
-"""Alert rules as users write them through the API, and their versions."""
+"""Alert rules as users define them through the API, and their versions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LARGEST_EXPRESSION = 16_384
 
 
 class RuleNotFoundError(HubError):
-    """No rule, or no version of it, has the identifier."""
+    """No rule has the identifier, or the rule has no such version."""
 
 
 class RuleConflictError(HubError):
@@ -34,9 +34,9 @@ class StaleRuleError(HubError):
 
 
 class LevelBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, rename={"for_": "for"}):
-    """Settings of one severity of a shipped alert. What is missing keeps its default."""
+    """Settings of one severity of a shipped alert. Missing settings keep their defaults."""
 
-    threshold: Annotated[float | None, Meta(description="Null: the default.")] = None
+    threshold: Annotated[float | None, Meta(description="Threshold of the alert; null: the default.")] = None
     for_: Annotated[Duration | None, Meta(description="Null: the default.")] = None
     enabled: bool = True
 
@@ -56,24 +56,34 @@ class RuleBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, r
     for_: Annotated[
         Duration, Meta(description="How long the expression must have a result before the alert fires.")
     ] = ""
-    duration: Annotated[Duration, Meta(description="Another name of `for`.")] = ""
-    for_duration_minutes: Annotated[float | None, Meta(description="`for` in minutes.")] = None
-    keep_firing_for: Annotated[Duration, Meta(description="How long the alert keeps firing without a result.")] = ""
-    cooldown_minutes: Annotated[float | None, Meta(description="Least minutes between notifications.")] = None
-    severity: Annotated[str, Meta(description="Default: warning.", max_length=100)] = ""
+    duration: Annotated[Duration, Meta(description="Same as `for`.")] = ""
+    for_duration_minutes: Annotated[float | None, Meta(description="Same as `for`, in minutes.")] = None
+    keep_firing_for: Annotated[
+        Duration, Meta(description="How long the alert keeps firing after the expression no longer has a result.")
+    ] = ""
+    cooldown_minutes: Annotated[
+        float | None,
+        Meta(description="Least time in minutes between two notifications if the alert resolves and fires again."),
+    ] = None
+    severity: Annotated[str, Meta(description="Severity of the alert. Default: warning.", max_length=100)] = ""
     labels: Texts = msgspec.field(default_factory=dict)
     annotations: Texts = msgspec.field(default_factory=dict)
-    match: Annotated[Texts, Meta(description="Labels that the series of the measure must have.")] = msgspec.field(
+    match: Annotated[Texts, Meta(description="Label values that select series of the measure.")] = msgspec.field(
         default_factory=dict
     )
-    interval: Annotated[Duration, Meta(description="Time between two evaluations. Default: rules.interval.")] = ""
+    interval: Annotated[
+        Duration, Meta(description="Time between two evaluations. Default: the setting rules.interval.")
+    ] = ""
     enabled: bool = True
     levels: Annotated[dict[Level, LevelBody], Meta(description="Settings of a shipped alert by severity.")] = (
         msgspec.field(default_factory=dict)
     )
     pools: Annotated[
         dict[Annotated[str, Meta(max_length=100)], dict[Level, LevelBody]],
-        Meta(description="Settings of a shipped alert for the nodes of a pool, by pool and severity.", max_length=16),
+        Meta(
+            description="Settings of a shipped alert for the nodes of single pools, by name of the pool and severity.",
+            max_length=16,
+        ),
     ] = msgspec.field(default_factory=dict)
 
 
@@ -85,9 +95,9 @@ class RuleVersion(msgspec.Struct, frozen=True):
     at: int
     """Milliseconds since 1970-01-01 UTC."""
     actor: str
-    """The user or key that made the change."""
+    """The name of the user, or the ID of the API key, that made the change."""
     action: Action
     comment: str
-    """Why, in the words of the user."""
+    """The comment of the user about the change."""
     body: RuleBody | None
-    """None: the rule is deleted; a shipped alert then has its defaults."""
+    """The rule after the change; None: it was deleted, or a shipped alert got its defaults."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from metricat_hub.model.labels import Labels
 
 Reason: TypeAlias = Literal["new", "changed", "repeated", "resolved", "escalated", "test"]
-"""Why a notification is sent."""
+"""The reason of a notification."""
 EventKind: TypeAlias = Literal[
     "pending", "firing", "acknowledged", "unacknowledged", "silenced", "unsilenced", "inhibited", "resolved", "notified"
 ]
@@ -23,7 +23,7 @@ class ActiveAlert:
     """An alert that is pending, firing, or has just resolved."""
 
     labels: Labels
-    """The labels, `alertname` and `severity` among them."""
+    """The labels, including `alertname` and `severity`."""
     annotations: Mapping[str, str]
     value: float
     """The value of the rule's expression at its last result."""
@@ -35,7 +35,7 @@ class ActiveAlert:
 
     @property
     def fingerprint(self) -> str:
-        """The identity of the alert: 16 hexadecimal digits, made of its labels."""
+        """The identity of the alert: a hash of its labels, as 16 hexadecimal digits."""
         return fingerprint(self.labels)
 
     @property
@@ -45,7 +45,7 @@ class ActiveAlert:
 
 
 def fingerprint(labels: Labels) -> str:
-    """Return 16 hexadecimal digits that identify labels."""
+    """Return the hash of labels, as 16 hexadecimal digits."""
     text = "\0".join(part for pair in labels for part in pair)
     return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
 
@@ -58,13 +58,13 @@ class Notification:
     """Identifies the notification across retries and restarts."""
     receiver: str
     group_key: str
-    """Identifies the group across notifications: incidents of a receiver are deduplicated by it."""
+    """Identifies the group across notifications. A receiver uses it to deduplicate incidents."""
     group_labels: Mapping[str, str]
     alerts: Sequence[ActiveAlert]
     reason: Reason
     at: int
     url: str = ""
-    """The address of the hub for people, without a slash at its end; empty: unknown."""
+    """The external URL of the hub, without a trailing slash; empty: unknown."""
 
     @property
     def is_resolved(self) -> bool:
@@ -74,7 +74,7 @@ class Notification:
 
 @dataclass(frozen=True, slots=True)
 class AlertEvent:
-    """One entry in the history of an alert."""
+    """One event in the history of an alert."""
 
     at: int
     kind: EventKind
@@ -84,17 +84,17 @@ class AlertEvent:
     value: float | None = None
     active_at: int | None = None
     actor: str = ""
-    """The user or key that acted; empty: the hub."""
+    """The name of the user, or the ID of the API key, that caused the event; empty: the hub."""
     details: Mapping[str, str] = field(default_factory=dict)
-    """`notified`: receiver, channel, outcome (`delivered` or `failed`), attempts, error. `silenced`: the silence."""
+    """`notified` has receiver, channel, outcome (`delivered` or `failed`), attempts, error; `silenced` has silence."""
 
 
 class AlertLog(Protocol):
-    """The history of alerts. Its methods block, and any thread may call them."""
+    """Writer of the alert history. Its methods block, and any thread may call them."""
 
     def record(self, events: Sequence[AlertEvent]) -> None:
-        """Store events.
+        """Store events in the alert history.
 
         Raises:
-            StoreUnavailableError: the events cannot be stored now. The caller keeps them and tries again.
+            StoreUnavailableError: the events cannot be stored now. The caller must keep them and try again.
         """

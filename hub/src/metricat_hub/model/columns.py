@@ -1,4 +1,4 @@
-"""Operations on columns of numbers that numpy offers only at a cost. Pure."""
+"""Operations on numpy columns that use less memory than numpy's own functions. Pure."""
 
 from __future__ import annotations
 

@@ -8,13 +8,13 @@ _UNITS = {"y": 365 * 86_400_000, "w": 7 * 86_400_000, "d": 86_400_000, "h": 3_60
 """Milliseconds by unit, the longest first."""
 _DURATION = re.compile("".join(f"(?:([0-9]+){unit})?" for unit in _UNITS), re.ASCII)
 _MOST = 2**63 // 1_000_000
-"""The longest duration: Prometheus counts nanoseconds in 64 bits."""
+"""The longest duration in milliseconds. Prometheus stores durations as nanoseconds in 64 bits."""
 _SIZES = {"B": 1, "KB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40, "PB": 2**50}
 _SIZE = re.compile(r"([0-9]+)(B|[KMGTP]B)", re.ASCII)
 
 
 def parse_duration(text: str) -> int:
-    """Return the milliseconds of a duration; raise ValueError for any other text."""
+    """Parse a duration; return milliseconds. Raise ValueError for any other text."""
     found = _DURATION.fullmatch(text)
     if text == "0":
         return 0
@@ -27,7 +27,7 @@ def parse_duration(text: str) -> int:
 
 
 def format_duration(milliseconds: int) -> str:
-    """Return a duration such as ``1d12h``, with years only if they are whole, and without weeks."""
+    """Format milliseconds, for example as `1d12h`. Years are used only for whole years, weeks never."""
     if not milliseconds:
         return "0s"
     if milliseconds % _UNITS["y"] == 0:
@@ -43,7 +43,7 @@ def format_duration(milliseconds: int) -> str:
 
 
 def format_go_duration(milliseconds: int) -> str:
-    """Return a duration as Prometheus formats it: ``1y`` or ``2w`` if that is exact, otherwise ``90d``."""
+    """Format milliseconds as Prometheus does: with `y` or `w` only for whole years or weeks, for example `90d`."""
     if not milliseconds:
         return "0s"
     parts = []
@@ -57,7 +57,7 @@ def format_go_duration(milliseconds: int) -> str:
 
 
 def parse_size(text: str) -> int:
-    """Return the bytes of a size with its unit, in powers of 1024; raise ValueError for any other text."""
+    """Parse a size such as `512MB`, with units in powers of 1024; return bytes. Raise ValueError for any other text."""
     found = _SIZE.fullmatch(text)
     if not found:
         raise ValueError(f"invalid size {text!r}; use for example 512MB or 20GB")

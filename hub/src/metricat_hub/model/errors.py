@@ -1,4 +1,4 @@
-"""Errors that users see. Each message says what is wrong, with the value, and what to do."""
+"""Errors that users see. Each message contains the cause with the value, and a remedy."""
 
 
 class HubError(Exception):
@@ -6,7 +6,7 @@ class HubError(Exception):
 
 
 class StoreUnavailableError(HubError):
-    """The store cannot accept samples or return them now, for example because the disk is full. Retry later."""
+    """The store cannot accept or return samples now, for example because the disk is full. A retry can succeed."""
 
 
 class SeriesRemovedError(StoreUnavailableError):
@@ -17,7 +17,7 @@ class SeriesRemovedError(StoreUnavailableError):
 
 
 class OverloadedError(StoreUnavailableError):
-    """Too many queries wait. Retry after `seconds`."""
+    """Too many queries wait. The client should retry after `seconds`."""
 
     def __init__(self, message: str, seconds: int) -> None:
         super().__init__(message)
@@ -25,23 +25,23 @@ class OverloadedError(StoreUnavailableError):
 
 
 class AccessUnavailableError(HubError):
-    """The service that decides about access does not respond. No access is given. Retry later."""
+    """A service that access control needs does not respond, so the hub grants no access. A retry can succeed."""
 
 
 class ReadOnlyStoreError(HubError):
-    """The store accepts no samples, because it is set up for reading only."""
+    """The store accepts no samples, because it is configured as read-only."""
 
 
 class StoreLockedError(HubError):
-    """Another process has the data directory open. The message has its process ID."""
+    """Another process has opened the data directory. The message contains the ID of the process."""
 
 
 class LimitError(HubError):
-    """A query exceeds a limit of samples, series, steps or seconds."""
+    """A query exceeds a limit of samples, series, steps or memory."""
 
 
 class QueryError(HubError):
-    """A query is not valid, or uses something that is not supported. The message names it."""
+    """A query is not valid, fails, or uses an unsupported feature. The message contains the cause."""
 
 
 class InvalidQueryError(QueryError):
@@ -61,7 +61,7 @@ class QueryCanceledError(HubError):
 
 
 class InvalidParameterError(HubError):
-    """A parameter of a request is not valid. The message names it."""
+    """A parameter of a request is not valid. The message contains its name."""
 
     def __init__(self, parameter: str, why: str) -> None:
         super().__init__(f"invalid parameter {parameter}: {why}")

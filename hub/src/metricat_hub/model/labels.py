@@ -1,4 +1,4 @@
-"""Label sets. A series is identified by its labels, of which the metric name is one (`__name__`)."""
+"""Label sets. Labels identify a series. The metric name is the label `__name__`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Labels: TypeAlias = tuple[tuple[str, str], ...]
 
 
 def from_mapping(pairs: Mapping[str, str]) -> Labels:
-    """Return the label set of a mapping: sorted, without empty values."""
+    """Convert a mapping to a label set: sorted, without empty values."""
     return tuple(sorted((name, value) for name, value in pairs.items() if value))
 
 
@@ -23,7 +23,7 @@ def metric_name(labels: Labels) -> str:
 
 
 def text(labels: Labels) -> str:
-    """Return the labels in Prometheus' notation, such as ``up{job="nodes"}``."""
+    """Format labels in Prometheus' notation, such as `up{job="nodes"}`."""
     inner = ",".join(f'{name}="{_escaped(value)}"' for name, value in labels if name != NAME)
     return f"{metric_name(labels)}{{{inner}}}"
 

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from metricat_hub.model.ports import Matcher
 
 EXPRESSIONS = {title: expanded(series) for title, series in RECORDED.items()}
-"""PromQL expressions by title. `<selector>` restricts series, `<window>` is the rate window."""
+"""PromQL expressions by title. `<selector>` is replaced by label matchers, `<window>` by the rate window."""
 Category: TypeAlias = Literal["cpu", "memory", "disk", "network", "filesystem"]
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A measure. The title is that of the recording rules' table."""
+    """A measure: name, unit, and the title of its recording rule, which has its expression."""
 
     name: str
     title: str
@@ -33,7 +33,7 @@ class Measure:
     category: Category
 
     def expression(self, window: int, matchers: Sequence[Matcher] = ()) -> str:
-        """Return the PromQL expression for a rate window in milliseconds, restricted to some series."""
+        """Return the PromQL expression with a rate window in milliseconds and label matchers."""
         selector = ",".join(f"{one.name}{one.operator}{quote(one.value)}" for one in matchers)
         return (
             EXPRESSIONS[self.title]
@@ -44,7 +44,7 @@ class Measure:
 
 
 def quote(text: str) -> str:
-    """Return a PromQL string literal."""
+    """Quote a text as a PromQL string literal."""
     escaped = text.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
     return f'"{escaped}"'
 
@@ -99,7 +99,7 @@ MEASURES = (
     Measure("filesystem_inodes_free", "inodes free", "inodes", "filesystem"),
     Measure("filesystem_inodes_usage_percent", "inode usage", "percent", "filesystem"),
 )
-"""In the order of the documentation."""
+"""All measures, in the order of the documentation."""
 BY_NAME = {measure.name: measure for measure in MEASURES}
 
 _SUFFIXES = ("_percent", "_bytes", "_bytes_per_sec", "_per_sec", "_ratio", "_milliseconds")
@@ -117,4 +117,4 @@ def _short_names() -> dict[str, Measure]:
 
 
 SHORT_NAMES = _short_names()
-"""Measures by their names without the unit, which rules accept too. `disk_usage` is that of filesystems."""
+"""Measures by names without the unit, which rules also accept. `disk_usage` is the usage of filesystems."""

@@ -1,4 +1,4 @@
-"""The ports between packages: the writer and the reader of a store.
+"""The interfaces of stores: writer and reader.
 
 All methods block, and any thread may call them. Asynchronous code calls them in a worker thread.
 """
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 Operator: TypeAlias = Literal["=", "!=", "=~", "!~"]
 Tier: TypeAlias = Literal["raw", "1m", "1h"]
-"""The resolution of stored samples: as received, or downsampled to one point a minute or an hour."""
+"""The resolution of stored samples: `raw` as received, or downsampled to one point each minute or hour."""
 
 
 RESOLUTIONS: Mapping[Tier, int] = {"raw": 0, "1m": 60_000, "1h": 3_600_000}
-"""Milliseconds between two points of a tier; 0: as received."""
+"""Milliseconds between two points of each tier; 0: as received."""
 
 
 class Matcher(NamedTuple):
@@ -41,27 +41,27 @@ class Matcher(NamedTuple):
 
 
 def no_reservation(samples: int) -> None:
-    """Let the query hold the samples."""
+    """Accept any number of samples: the default for `Hints.reserve`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """The use of the samples in a query, from which a store chooses a tier and a column."""
+    """How a query uses the samples. A store chooses tier and aggregate by it."""
 
     step: int = 0
     """Milliseconds between two evaluations; 0: one evaluation only."""
     range: int = 0
     """Milliseconds of a range selector; 0: an instant selector."""
     function: str = ""
-    """The function that is applied to the selector, such as ``rate``; empty: none."""
+    """The function that the query applies to the selector, such as `rate`; empty: none."""
     tier: Tier | None = None
     """The tier that the user chose; None: the store chooses."""
     newest: bool = False
     """The query needs only the newest sample of each series. A store may return more."""
     reserve: Callable[[int], None] = field(default=no_reservation, compare=False)
-    """The store calls it with the number of samples that it is reading, before it reads more.
+    """A function that the store calls with a number of samples before it reads them.
 
-    It raises an error if the query must stop, for example because all queries together hold too many samples.
+    The function raises an error if the query must stop, for example because all queries together hold too many samples.
     """
 
 
@@ -76,7 +76,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class NewestSamples(Sequence[Series]):
-    """One sample of each series, in columns: objects for thousands of series cost more than the query."""
+    """The newest sample of each series, in columns: one object for each series would cost more time than the query."""
 
     labels: Sequence[Labels]
     times: Times
@@ -103,17 +103,17 @@ class NewestSamples(Sequence[Series]):
 
 @dataclass(frozen=True, slots=True)
 class SampleBlock:
-    """Some of the series of `SampleBlocks`, with samples at the same times: a row for each series."""
+    """A table with one row for each of several series of `SampleBlocks`, which have samples at the same times."""
 
     rows: NDArray[np.intp]
-    """The places of the series."""
+    """The indices of the series in `SampleBlocks`."""
     times: Times
     values: Values
 
 
 @dataclass(frozen=True, slots=True)
 class SampleBlocks(Sequence[Series]):
-    """Samples of many series in a few tables. Each series is in one block."""
+    """Samples of many series in a few tables. Each series with samples is in one block."""
 
     labels: Sequence[Labels]
     blocks: Sequence[SampleBlock]
@@ -144,10 +144,10 @@ class SampleBlocks(Sequence[Series]):
 class Selection:
     """The result of a selector: its series, and the coarsest tier that the store used.
 
-    A point of a downsampled series has the time of its interval's end. An instant selector finds it for at least one
-    interval, so the store also returns points up to one interval before the start. The values depend on the function of
-    the hints. `rate` and `increase` get a counter without resets. `count_over_time` gets the number of samples of each
-    point. Other `_over_time` functions get their aggregate, and all other functions get the last value.
+    The time of a point in a downsampled series is the end of its interval. An instant selector must find a point for at
+    least one interval, so the store also returns points up to one interval before the start. The values depend on the
+    function in the hints. `rate` and `increase` get a counter without resets. `count_over_time` gets the number of
+    samples in each point. Other `_over_time` functions get their aggregate, and all other functions get the last value.
     """
 
     series: Sequence[Series]
@@ -157,30 +157,30 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Selections:
-    """The result of several selectors: all their series, each once."""
+    """The result of several selectors. It contains each series only once."""
 
     series: NewestSamples | SampleBlocks
     """A series without a sample has a staleness marker in `NewestSamples`, and is in no block of `SampleBlocks`."""
     places: Sequence[NDArray[np.intp]]
-    """The places of the series of each selector. The same objects as long as the selectors match the same series."""
+    """The indices of the series of each selector. The objects stay the same while the same series match."""
 
 
 @runtime_checkable
 class BatchReader(Protocol):
-    """A reader that serves several selectors in one call. A round of rules has a hundred of them."""
+    """A reader that evaluates several selectors in one call. One evaluation of all rules has a hundred selectors."""
 
     def select_many(
         self, selectors: tuple[tuple[Matcher, ...], ...], start: int, end: int, hints: Hints
     ) -> Selections | None:
-        """Return the samples from start to end of the series of each selector; None: call `Reader.select` for each.
+        """Return the samples of each selector from start to end; None: the caller must use `Reader.select` instead.
 
-        The hints have either `newest` or a range. Errors: see `Reader.select`.
+        `hints` must have either `newest` or a range. It raises the same errors as `Reader.select`.
         """
         ...
 
 
 class Reader(Protocol):
-    """How queries read a store. All times are milliseconds since 1970-01-01 UTC, both ends included."""
+    """The interface with which queries read a store. Times are milliseconds since 1970, both ends inclusive."""
 
     def select(self, matchers: Sequence[Matcher], start: int, end: int, hints: Hints) -> Selection:
         """Return the samples from start to end of all series that match every matcher.
@@ -192,48 +192,48 @@ class Reader(Protocol):
         ...
 
     def series(self, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[Labels]:
-        """Return the labels of series that match any list of matchers and may have samples from start to end."""
+        """Return the labels of series that match a list of matchers and may have samples from start to end."""
         ...
 
     def label_names(self, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[str]:
-        """Return the sorted label names of these series; without matchers: of all series."""
+        """Return the sorted label names of the series that `series` would return; without matchers: of all series."""
         ...
 
     def label_values(self, name: str, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[str]:
-        """Return the sorted values of a label of these series; without matchers: of all series."""
+        """Return the sorted values of a label in the series that `series` returns; without matchers: in all series."""
         ...
 
     def metadata(self) -> Mapping[str, Metadata]:
-        """Return the metadata of each metric by name."""
+        """Return the metadata of metrics by metric name."""
         ...
 
 
 @runtime_checkable
 class PastReader(Protocol):
-    """A reader whose samples can be kept: it reports when earlier ones change."""
+    """A reader whose samples a caller can cache, because the reader reports when past samples change."""
 
     def select(self, matchers: Sequence[Matcher], start: int, end: int, hints: Hints) -> Selection:
         """Return samples. See `Reader.select`."""
         ...
 
     def past(self, until: int) -> Hashable:
-        """Return a value that is another one after a sample until this time, or before, has been added or removed."""
+        """Return a version that changes whenever a sample at or before a time is added or removed."""
         ...
 
 
 class Writer(Protocol):
-    """How samples enter a store."""
+    """The interface that writes samples to a store."""
 
     @property
     def generation(self) -> int:
-        """A number that changes when the store removes series from its index. Numbers of series are then invalid."""
+        """A number that changes when the store removes series from its index. Resolved numbers then become invalid."""
         ...
 
     def resolve(self, labels: Sequence[Labels]) -> Numbers:
-        """Return the number of each series; the store adds series that it does not have.
+        """Return the store's number of each series. The store adds missing series to its index.
 
-        -1: the store refused the series, because it has as many series as its limit allows. The store counts refused
-        series.
+        The number is -1 if the store rejected the series, because it already has the maximum number of series. The
+        store counts rejected series.
         """
         ...
 
@@ -241,7 +241,7 @@ class Writer(Protocol):
         """Store samples. When this returns, the accepted samples survive a crash of the process.
 
         Raises:
-            StoreUnavailableError: the store has stored no sample of the batch.
+            StoreUnavailableError: the store cannot be written now. It has not stored any sample of the batch.
         """
         ...
 
@@ -251,28 +251,28 @@ class Writer(Protocol):
 
 
 class Store(Reader, Writer, Protocol):
-    """A store that can be read and written."""
+    """A store with reader and writer."""
 
     def close(self) -> None:
-        """Write what is in memory, and release the store."""
+        """Write data in memory to the store, and close it."""
         ...
 
 
 class ManagedStore(Store, Protocol):
-    """A store that the hub operates."""
+    """A store with maintenance, metrics and problems."""
 
     def maintain(self) -> object:
-        """Do what is due: packing, downsampling, retention. The hub calls it every few seconds, in a thread.
+        """Do due maintenance: packing, downsampling, retention. The hub calls it every few seconds in a thread.
 
         Raises:
-            StoreUnavailableError: the store cannot do it now. No sample is lost; a later call continues.
+            StoreUnavailableError: the store is not available now. No sample is lost; a later call continues.
         """
         ...
 
     def metrics(self) -> Sequence[Sample]:
-        """Return the metrics of the store itself. They need no long scan."""
+        """Return the own metrics of the store, for `/metrics`. It must be fast."""
         ...
 
     def problems(self) -> Sequence[str]:
-        """Return the current problems, each with its remedy. It must not block."""
+        """Return the current problems of the store, each with a remedy. It must not block."""
         ...

@@ -10,7 +10,7 @@ SmtpTls: TypeAlias = Literal["none", "starttls", "tls"]
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A secret, or the file that has it. Each use reads the file again."""
+    """A secret, or the file that contains it. Each use reads the file again."""
 
     value: str = field(default="", repr=False)
     file: str = ""
@@ -22,7 +22,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """TLS of a client. Empty texts: the default."""
+    """TLS settings of a client. An empty text means the default."""
 
     ca_file: str = ""
     cert_file: str = ""
@@ -33,7 +33,7 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class HttpTarget:
-    """A URL to send requests to. The URL is a secret: for many services it is the only credential."""
+    """A server to send requests to. Its URL is a secret, because for many services it is the only credential."""
 
     url: Secret
     tls: Tls = field(default_factory=Tls)
@@ -43,7 +43,7 @@ class HttpTarget:
     password: Secret = field(default_factory=Secret)
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     timeout: float = 10.0
-    """Seconds for one request."""
+    """Timeout of a request in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class EmailChannel:
 
 @dataclass(frozen=True, slots=True)
 class SlackChannel:
-    """A Slack channel, by an incoming webhook, or by the Web API if `token` of the target is given."""
+    """A Slack channel, through an incoming webhook, or through the Web API if the target has a token."""
 
     target: HttpTarget
     channel: str = ""
@@ -76,7 +76,7 @@ class SlackChannel:
 
 @dataclass(frozen=True, slots=True)
 class PagerDutyChannel:
-    """A PagerDuty service, by its Events API v2."""
+    """A PagerDuty service, through the Events API v2."""
 
     target: HttpTarget
     routing_key: Secret
@@ -90,7 +90,7 @@ class WebhookChannel:
     target: HttpTarget
     signing_secret: Secret = field(default_factory=Secret)
     most_alerts: int = 0
-    """Alerts of one message; 0: all."""
+    """The most alerts in one message; 0: all."""
     send_resolved: bool = True
 
 
@@ -100,7 +100,7 @@ class AlertmanagerChannel:
 
     targets: tuple[HttpTarget, ...]
     resend_interval: int = 60_000
-    """Milliseconds until firing alerts are sent again."""
+    """Milliseconds after which the hub sends firing alerts again."""
     send_resolved: bool = True
 
 
@@ -109,7 +109,7 @@ ChannelSettings: TypeAlias = EmailChannel | SlackChannel | PagerDutyChannel | We
 
 @dataclass(frozen=True, slots=True)
 class ReceiverSettings:
-    """A receiver: its name, and the channels that each get its notifications, by name."""
+    """A receiver: its name and its channels. Each channel gets all notifications of the receiver."""
 
     name: str
     channels: tuple[tuple[str, ChannelSettings], ...]

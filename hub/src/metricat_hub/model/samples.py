@@ -18,17 +18,17 @@ Numbers: TypeAlias = "NDArray[np.int64]"
 
 _STALE_BITS = 0x7FF0000000000002
 STALE = np.array([_STALE_BITS], dtype=np.uint64).view(np.float64)[0]
-"""Prometheus' staleness marker: a NaN with its own bits, which marks the end of a series."""
+"""Prometheus' staleness marker: a NaN with a special bit pattern, which marks the end of a series."""
 
 
 def is_stale(values: Values) -> NDArray[np.bool_]:
-    """Return for each value whether it is a staleness marker. Other NaN are not."""
+    """Return a mask of the values that are staleness markers. Other NaN values are not."""
     return np.equal(values.view(np.uint64), _STALE_BITS)
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Samples of any series, as parallel columns of one length."""
+    """Samples of any series, as columns of equal length."""
 
     series: Numbers
     times: Times
@@ -41,18 +41,18 @@ RESOLUTIONS = 5
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """The result of storing a batch. Each reason to reject samples has a boolean column, or None for no sample.
+    """The result of storing a batch. Each reason for rejection has a mask of the samples; None: no sample.
 
-    A sample that equals a stored one is a duplicate. It is neither stored again nor rejected.
+    A sample that equals a stored one is a duplicate. The store neither stores it again nor rejects it.
     """
 
     accepted: int
     duplicates: int = 0
     conflicting: NDArray[np.bool_] | None = None
-    """The store has another value of the series at the same time."""
+    """Rejected: the store has a different value of the series at the same time."""
     too_old: NDArray[np.bool_] | None = None
-    """Before the out-of-order window."""
+    """Rejected: the sample is older than the out-of-order window."""
     too_new: NDArray[np.bool_] | None = None
-    """In the future, beyond the accepted difference of clocks."""
+    """Rejected: the sample is too far in the future."""
     unknown: NDArray[np.bool_] | None = None
     """The series is not in the index, or no longer: resolve its labels again, at most `RESOLUTIONS` times."""

@@ -1,4 +1,4 @@
-"""A metric of the hub itself, which a package counts and the API exposes."""
+"""The type of the hub's own metrics, which packages count and the API exposes at `/metrics`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A number that a package of the hub counts."""
+    """One sample of the hub's own metrics, with name, help text and labels."""
 
     name: str
     help: str

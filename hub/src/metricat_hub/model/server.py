@@ -13,10 +13,10 @@ class Server:
     """An HTTP server. Secrets are in files, which each request reads again. Empty texts: not configured."""
 
     url: str
-    """Scheme, host, port and the prefix of all paths, without a slash at the end."""
+    """Scheme, host, port and the prefix of all paths, without a trailing slash."""
     token_file: str = ""
     token_type: str = "Bearer"  # noqa: S105 -- the type, not a token
-    """The word before the token in the header Authorization."""
+    """The scheme before the token in the header Authorization, such as Bearer."""
     username: str = ""
     password_file: str = ""
     ca_file: str = ""
@@ -27,7 +27,7 @@ class Server:
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Further headers, for example ``X-Scope-OrgID``. They may be secrets."""
     timeout: float = 30.0
-    """Seconds for one request."""
+    """Timeout of a request in seconds."""
 
     @property
     def shown(self) -> str:
@@ -36,7 +36,7 @@ class Server:
 
 
 def checked_url(text: str) -> str:
-    """Return an HTTP URL without a slash at the end; raise ValueError if it is not one, without its secrets."""
+    """Check an HTTP URL; return it without a trailing slash. Raise ValueError with a message without secrets."""
     try:
         url = urlsplit(text)
         valid = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
@@ -45,7 +45,10 @@ def checked_url(text: str) -> str:
     if not valid or not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError(f"not a URL with http or https; write for example {EXAMPLE}")
     if url.username is not None or url.password is not None:
-        raise ValueError("has a user name or password; give them in settings of their own, the password as a file")
+        raise ValueError(
+            "the URL contains a user name or password; remove them, and use the settings for user name and password "
+            "file"
+        )
     if url.fragment:
-        raise ValueError("has a fragment (#); remove it")
+        raise ValueError("the URL has a fragment (#); remove the fragment")
     return text.rstrip("/")

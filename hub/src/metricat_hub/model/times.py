@@ -6,21 +6,23 @@ from datetime import UTC, datetime
 
 
 def utc(milliseconds: int) -> str:
-    """Return a time in UTC with seconds, such as ``2026-01-31T12:00:00Z``."""
+    """Format milliseconds since 1970 in UTC with seconds, such as `2026-01-31T12:00:00Z`."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def rfc3339(milliseconds: int) -> str:
-    """Return a time in UTC with milliseconds, such as ``2026-01-31T12:00:00.000Z``."""
+    """Format milliseconds since 1970 in UTC with milliseconds, such as `2026-01-31T12:00:00.000Z`."""
     return datetime.fromtimestamp(milliseconds / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def parse_rfc3339(text: str) -> int:
-    """Return a time in milliseconds since 1970; raise ValueError if it has no offset, or is before 1970."""
+    """Parse a time; return milliseconds since 1970. Raise ValueError without an offset, or before 1970."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
         found = None
     if found is None or found.tzinfo is None or found.year < 1970:
-        raise ValueError(f"{text[:100]!r} is not a time since 1970")
+        raise ValueError(
+            f"{text[:100]!r} is not a time with an offset since 1970; use for example 2026-01-31T12:00:00Z"
+        )
     return int(found.timestamp() * 1000)

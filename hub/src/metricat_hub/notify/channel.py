@@ -1,4 +1,4 @@
-"""The port of channels: how a message reaches one service."""
+"""The interface of channels. A channel sends messages to one service."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A notification with its text, for one attempt of a channel."""
+    """A notification with its texts, for one attempt to send it."""
 
     notification: Notification
     content: Content
     at: int
     """The time of the attempt, in milliseconds since 1970-01-01 UTC."""
     progress: str = ""
-    """The `progress` of the last attempt's outcome."""
+    """The `progress` in the outcome of the previous attempt."""
 
 
 class Channel(Protocol):
@@ -31,17 +31,17 @@ class Channel(Protocol):
     kind: str
     """`email`, `slack`, `pagerduty`, `webhook` or `alertmanager`."""
     shown: str
-    """The destination for people, without secrets."""
+    """The destination as shown to users, without secrets."""
     sends_resolved: bool
     resend_seconds: float
-    """The interval at which firing alerts are sent again to keep them firing; 0: they are not."""
+    """Seconds after which firing alerts are sent again, so that the service keeps them firing; 0: never."""
 
     def send(self, message: Message) -> Outcome:
-        """Make one attempt. It does not raise."""
+        """Make one attempt to send a message; return the outcome. It does not raise."""
         ...
 
     def secrets(self) -> Sequence[str]:
-        """Return the texts that no error may contain."""
+        """Return the secrets, which error texts must not contain."""
         ...
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""The results of each channel since the start of the hub, for metrics, the API and the log."""
+"""Counts of results of each channel since the start of the hub, for metrics, the API and the log."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class ChannelState:
-    """The results of a channel since the start of the hub. Times are in milliseconds since 1970-01-01 UTC; 0: never."""
+    """The results of a channel since the start of the hub. Times are in milliseconds since 1970; 0: never."""
 
     delivered: int = 0
     failed_attempts: int = 0
@@ -43,24 +43,24 @@ class ChannelStates:
             return replace(self._states.get(name, ChannelState()))
 
     def succeed(self, name: ChannelName) -> None:
-        """Note that the service accepted something."""
+        """Record that the service accepted a message."""
         with self._lock:
             state = self._states.setdefault(name, ChannelState())
             failed_since, state.failing_since, state.error = state.failing_since, 0, ""
             state.last_success = self._clock()
         if failed_since:
-            _LOG.info("receiver %s: works again", ", ".join(name))
+            _LOG.info("receiver %s works again", ", ".join(name))
 
     def count_delivered(self, name: ChannelName, warning: str = "") -> None:
-        """Count a delivered notification; `warning` says what the service did not accept of it."""
+        """Count a delivered notification. `warning` is an error of a part of it, such as a rejected recipient."""
         self.succeed(name)
         with self._lock:
             self._states[name].delivered += 1
         if warning:
-            _LOG.warning("receiver %s: delivered, but %s", ", ".join(name), warning)
+            _LOG.warning("receiver %s: the notification was delivered, but: %s", ", ".join(name), warning)
 
     def count_failed(self, name: ChannelName, error: str) -> None:
-        """Count an attempt that the hub repeats."""
+        """Count a failed attempt that the hub will repeat."""
         with self._lock:
             state = self._states.setdefault(name, ChannelState())
             state.error = error
@@ -68,12 +68,22 @@ class ChannelStates:
             is_first = not state.failing_since
             state.failing_since = state.failing_since or self._clock()
         if is_first:
-            _LOG.warning("receiver %s: %s. The hub retries", ", ".join(name), error)
+            _LOG.warning(
+                "receiver %s: %s. The hub retries. Check the receiver's settings if the error persists.",
+                ", ".join(name),
+                error,
+            )
 
     def count_dead(self, name: ChannelName, title: str, error: str) -> None:
-        """Count a notification that the hub does not repeat."""
+        """Count a notification that became a dead letter: the hub no longer tries to deliver it."""
         with self._lock:
             state = self._states.setdefault(name, ChannelState())
             state.error = error
             state.dead += 1
-        _LOG.error("receiver %s: not delivered: %s: %s", ", ".join(name), title, error)
+        _LOG.error(
+            "receiver %s: notification %s is now a dead letter: %s. Correct the cause, and retry the dead letter by "
+            "the API.",
+            ", ".join(name),
+            title,
+            error,
+        )

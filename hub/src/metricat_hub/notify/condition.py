@@ -1,4 +1,4 @@
-"""The comparison in the expression of a rule: what is compared, and with which threshold. Pure."""
+"""Finds the comparison with a threshold in the expression of a rule. Pure."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from metricat_hub.promql.printing import text
 
 _MIRRORED = {">": "<", "<": ">", ">=": "<=", "<=": ">=", "==": "==", "!=": "!="}
 _FIRST_SIDE = ("and", "unless", "or")
-"""Operators whose result has the values of their left side."""
+"""Operators whose result has the values of the left side."""
 _KEEPING = ("max", "min")
-"""Aggregations whose result is a value of their argument."""
+"""Aggregations whose result is one of the values of their argument."""
 _OF_ONE_UNIT = (*_KEEPING, "avg", "sum", "topk", "bottomk")
 _SCALED = ("rate", "irate", "increase", "delta", "deriv", "changes", "resets", "count_over_time", "log2", "ln", "log10")
-"""Functions whose result has another unit than their argument."""
+"""Functions whose result has a different unit than their argument."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,16 +26,16 @@ class Condition:
     """A comparison with a number, for example ``node_load1 > 8``."""
 
     compared: str
-    """The expression on the side of the series, in PromQL."""
+    """The compared expression, in PromQL."""
     operator: str
     threshold: float
     metric: str = ""
-    """The name of the metric whose unit the values have; empty: unknown."""
+    """The metric name from which the unit of the values is derived; empty: unknown."""
 
 
 @lru_cache(maxsize=256)
 def condition(expression: str) -> Condition | None:
-    """Return the comparison that decides about the value of an alert; None if the expression has none."""
+    """Return the comparison that determines the value of an alert; None if the expression has no such comparison."""
     try:
         return _comparison(parse(expression)) if expression else None
     except (HubError, RecursionError):

@@ -1,4 +1,4 @@
-"""The facts about a notification that the texts of all channels have. Pure."""
+"""The content of a notification that the messages of all channels share. Pure."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ if TYPE_CHECKING:
     from metricat_hub.model.alerts import ActiveAlert, Notification
 
     Trends: TypeAlias = Callable[[ActiveAlert, int], Sequence[float]]
-    """Returns the values of an alert's expression over the hour before a time; none if they are not known."""
+    """Returns the values of an alert's expression in the hour before a time; an empty sequence if unknown."""
 
 MOST_SHOWN: Final = 20
-"""Alerts that a text shows in full. It counts the others."""
+"""The most alerts that a message describes. It only counts further alerts."""
 _MOST_TRENDS = 5
 _MOST_NAMES = 3
 _MOST_TITLE = 200
 _SEVERITIES = ("critical", "error", "warning", "info")
-"""The severities, the most severe first. Any other one ranks after them."""
+"""The severities, the most severe first. Other severities rank after them."""
 _PLACES = ("node", "instance", "target", "job")
-"""Labels that name where an alert fires, the most exact first."""
+"""Labels that name the place of an alert, the most specific first."""
 _OWN_ANNOTATIONS = frozenset({"summary", "description", "action", "runbook_url", "unit"})
 
 
 @dataclass(frozen=True, slots=True)
 class AlertText:
-    """The texts about one alert. Empty texts: not known."""
+    """The texts about one alert. An empty text means unknown."""
 
     alert: ActiveAlert
     status: Literal["firing", "resolved"]
@@ -44,13 +44,13 @@ class AlertText:
     value: str
     threshold: str
     since: str
-    """When it began, and for how long it has lasted or did last."""
+    """Start and duration of the alert."""
     trend: Trend | None
     action: str
     runbook: str
     link: str
     further: Mapping[str, str] = field(default_factory=dict)
-    """Annotations of the rule's author that are not among the other texts."""
+    """Annotations of the rule that are not part of the other texts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +64,19 @@ class Content:
     firing: int
     resolved: int
     alerts: Sequence[AlertText]
-    """The firing ones first, then by severity."""
+    """The described alerts, sorted by state (firing first), then by severity."""
     hidden: str
     """Number and names of the alerts that are not shown, such as `and 80 more: 60 NodeCPUUsageHigh, 20 NodeDown`."""
     link: str
 
 
 def no_trend(_: ActiveAlert, __: int) -> Sequence[float]:
-    """Return no values."""
+    """Return no values: the default for `describe`."""
     return ()
 
 
 def describe(notification: Notification, at: int, trends: Trends = no_trend) -> Content:
-    """Return the texts about a notification at a time in milliseconds."""
+    """Return the content of a notification; `at` is the time of the message in milliseconds."""
     alerts = sorted(notification.alerts, key=_rank)
     firing = [one for one in alerts if one.resolved_at is None]
     shown = alerts[:MOST_SHOWN]
@@ -121,7 +121,7 @@ def severity(alert: ActiveAlert) -> str:
 
 
 def one_line(text: str, most: int) -> str:
-    """Return a text without control characters, cut to a length."""
+    """Return a text without control characters, cut to `most` characters."""
     text = " ".join("".join(char if char.isprintable() else " " for char in text).split())
     return text if len(text) <= most else f"{text[: most - 1]}…"
 

@@ -1,8 +1,8 @@
-"""Delivery of notifications: a queue on disk, retries with backoff, and the dead letters.
+"""Delivery of notifications: a queue on disk, retries with backoff, and dead letters.
 
-Every channel of every receiver has threads of its own, so a slow service delays only its own messages. Messages about
-one group reach a channel in their order: a message waits until the ones before it are delivered or given up. See
-docs/design/0040.
+A dead letter is a notification that the hub no longer tries to deliver. Every channel has its own threads, so a slow
+service delays only its own messages. A channel sends the messages of one group in order: a message waits until earlier
+ones are delivered or dead letters. See docs/design/0040.
 """
 
 from __future__ import annotations
@@ -42,28 +42,28 @@ P = ParamSpec("P")
 _LOG = logging.getLogger(__name__)
 _MOST_RETRY_AFTER = 3600.0
 _PER_CHANNEL = 2
-"""Attempts of one channel at the same time."""
+"""The most concurrent attempts of one channel."""
 _STOP_SECONDS = 5.0
 _CLEAN_SECONDS = 600.0
 _SETTLE_SECONDS = 10.0
-"""Seconds until a result that could not be stored is stored again."""
+"""Seconds until the next attempt to store a result that could not be stored."""
 _MOST_DEAD = 1_000
 _DEAD_AGE = 30 * 86_400_000
 _MOST_ERROR = 500
 
 
 class UnknownReceiverError(HubError):
-    """The settings have no receiver of this name."""
+    """The settings have no receiver with this name."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """When to try again."""
+    """When the hub retries a failed attempt."""
 
     first: float = 1.0
-    """Seconds until the second attempt. The time doubles with each attempt, and is reduced at random by up to half."""
+    """Seconds until the second attempt. The delay doubles with each attempt, and is randomly reduced by up to half."""
     most: float = 300.0
-    """The longest time between two attempts, in seconds."""
+    """The longest delay between two attempts, in seconds."""
     most_age: int = 86_400_000
     """Milliseconds after which a message that still fails becomes a dead letter."""
 
@@ -74,12 +74,12 @@ class _Pending:
 
     entry: Entry
     due: float
-    """On the monotonic clock."""
+    """Time of the next attempt, on the monotonic clock."""
     in_flight: bool = False
 
 
 class Delivery:
-    """Delivers notifications, from `start` until `close`. Any thread may use it."""
+    """Delivers notifications, from `start` until `close`. Thread-safe."""
 
     def __init__(
         self,
@@ -128,11 +128,11 @@ class Delivery:
 
     @property
     def channels(self) -> Channels:
-        """The channels of each receiver."""
+        """The channels by receiver and channel name."""
         return self._channels
 
     def configure(self, channels: Channels) -> None:
-        """Set the receivers. Messages of a receiver or channel that no longer exists become dead letters."""
+        """Replace the receivers. Messages for a receiver or channel that no longer exists become dead letters."""
         with self._changed:
             before, self._channels = self._channels, channels
             self._changed.notify_all()
@@ -141,18 +141,18 @@ class Delivery:
                 channel.close()
 
     def start(self) -> None:
-        """Start the thread that starts the attempts."""
+        """Start the thread that schedules the attempts."""
         self._scheduler = threading.Thread(target=self._run, name="notifications", daemon=True)
         self._scheduler.start()
 
     def enqueue(self, notifications: Sequence[Notification]) -> None:
         """Store notifications, and deliver each to all channels of its receiver.
 
-        After the return, neither the end of the process nor a service that is down loses a notification. A
-        notification whose `identity` was queued before is ignored, so the caller repeats the call after an error.
+        When this returns, the notifications are on disk and survive the end of the process. A notification whose
+        `identity` was queued before is ignored, so the caller can repeat the call after an error.
 
         Raises:
-            UnknownReceiverError: the settings have no receiver of this name. Those before it are stored.
+            UnknownReceiverError: the settings do not have a notification's receiver. Earlier notifications are stored.
             StoreUnavailableError: the queue cannot be written now, for example because the disk is full.
         """
         for one in notifications:
@@ -176,12 +176,15 @@ class Delivery:
         """
         receiver = self._channels.get(notification.receiver)
         if receiver is None:
-            raise UnknownReceiverError(f"the settings have no receiver {notification.receiver!r}; GET lists them")
+            raise UnknownReceiverError(
+                f"the settings have no receiver {notification.receiver!r}; list the receivers with: GET "
+                "/api/v1/receivers"
+            )
 
         return self._sender.test(receiver, notification)
 
     def close(self) -> None:
-        """Wait briefly for attempts in flight. What is not delivered remains on disk."""
+        """Stop, and wait briefly for running attempts. Undelivered notifications remain on disk."""
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
@@ -195,21 +198,21 @@ class Delivery:
         self._queue.close()
 
     def waiting(self) -> Sequence[Entry]:
-        """Return the deliveries that wait for an attempt, or are in flight, in their order."""
+        """Return the deliveries that wait for an attempt or are running, in the order of the queue."""
         with self._changed:
             return [one.entry for one in self._pending.values() if one.entry.state == "waiting"]
 
     def states(self) -> Mapping[tuple[str, str], ChannelState]:
-        """Return the state of each channel by the names of receiver and channel."""
+        """Return the state of each channel by receiver and channel name."""
         names = [(receiver, channel) for receiver, found in self._channels.items() for channel in found]
         return {name: self._states.get(name) for name in names}
 
     def dead_letters(self, after: int = 0, most: int = 100) -> Sequence[Entry]:
-        """Return the dead letters with a number below `after`, the newest first; 0: all."""
+        """Return at most `most` dead letters with a number below `after`, the newest first; 0: from the newest."""
         return self._queue.dead(after, most)
 
     def retry(self, number: int) -> None:
-        """Put a dead letter into the queue again, with its age and attempts reset.
+        """Move a dead letter back to the queue, with age and number of attempts reset.
 
         Raises:
             NoDeliveryError: no dead letter has the number.
@@ -217,7 +220,7 @@ class Delivery:
         self._revive(self._queue.dead_letter(number))
 
     def retry_all(self) -> int:
-        """Put all dead letters into the queue again, and return how many."""
+        """Move all dead letters back to the queue; return their number."""
         found = self._queue.dead(most=_MOST_DEAD)
         for entry in reversed(found):
             self._revive(entry)
@@ -232,15 +235,18 @@ class Delivery:
         self._queue.remove(self._queue.dead_letter(number))
 
     def problems(self) -> Sequence[str]:
-        """Return what does not work now, each with its remedy."""
+        """Return the current problems of channels, each with a remedy."""
         found = [self._problem] if self._problem else []
         for (receiver, channel), state in self.states().items():
             if state.failing_since:
-                found.append(f"receiver {receiver}, {channel}: {state.error}. The hub retries; check the receiver.")
+                found.append(
+                    f"receiver {receiver}, channel {channel}: {state.error}. The hub retries; check the receiver's "
+                    "settings and service."
+                )
         return found
 
     def samples(self) -> Sequence[Sample]:
-        """Return the metrics about notifications."""
+        """Return the hub's own metrics about notifications."""
         found = []
         waiting = [(one.receiver, one.channel) for one in self.waiting()]
         for name, state in self.states().items():
@@ -248,20 +254,27 @@ class Delivery:
             found += [
                 Sample(f"metricat_hub_notifications_{suffix}", text, value, is_counter=True, labels=labels)
                 for suffix, text, value in (
-                    ("delivered", "Notifications that a service accepted.", state.delivered),
-                    ("failed_attempts", "Attempts that failed and are repeated.", state.failed_attempts),
-                    ("given_up", "Notifications that became dead letters.", state.dead),
+                    ("delivered", "Notifications that the service of the channel accepted.", state.delivered),
+                    ("failed_attempts", "Failed attempts that the hub repeats.", state.failed_attempts),
+                    ("given_up", "Notifications that the hub no longer tries to deliver (dead letters).", state.dead),
                 )
             ]
-            text = "Notifications that are not delivered yet."
+            text = "Notifications that wait for delivery."
             found.append(Sample("metricat_hub_notifications_waiting", text, waiting.count(name), labels=labels))
-        damaged = "Stored notifications that could not be read."
+        damaged = "Stored notifications that were damaged and dropped."
         found.append(Sample("metricat_hub_notifications_damaged", damaged, self._queue.damaged, is_counter=True))
         try:
             dead = self._queue.count_dead()
         except StoreUnavailableError:
             return found
-        return [*found, Sample("metricat_hub_notifications_dead_letters", "Dead letters.", dead)]
+        return [
+            *found,
+            Sample(
+                "metricat_hub_notifications_dead_letters",
+                "Stored dead letters: notifications that the hub no longer tries to deliver.",
+                dead,
+            ),
+        ]
 
     def _revive(self, entry: Entry) -> None:
         now = self._clock()
@@ -336,7 +349,11 @@ class Delivery:
             self.resending.resend(name, channel)
         except Exception as error:  # noqa: BLE001 -- the next interval repeats it
             if not self._stopping:
-                _LOG.error("receiver %s: cannot send alerts again: %s", ", ".join(name), error)
+                _LOG.error(
+                    "receiver %s: firing alerts could not be sent again: %s. The hub retries at the next interval.",
+                    ", ".join(name),
+                    error,
+                )
 
     def _work(self, one: _Pending) -> None:
         """Make an attempt, or only store the result of the last one again."""
@@ -384,7 +401,9 @@ class Delivery:
     def _outcome(self, entry: Entry) -> Outcome:
         channel = self._channels.get(entry.receiver, {}).get(entry.channel)
         if channel is None:
-            return Outcome("rejected", f"the settings no longer have {entry.channel} of receiver {entry.receiver}")
+            return Outcome(
+                "rejected", f"the settings no longer have the channel {entry.channel} of the receiver {entry.receiver}"
+            )
         try:
             notification = self._queue.notification(entry)
         except StoreUnavailableError as error:
@@ -418,7 +437,7 @@ class Delivery:
         except StoreUnavailableError as error:
             if not self._stopping and not self._problem:
                 _LOG.error("notifications: %s", error)
-            self._problem = f"the results of notifications cannot be stored: {error}"
+            self._problem = f"the results of notifications cannot be stored: {error} The hub retries"
             return False
         self._problem = ""
         return True

@@ -13,13 +13,13 @@ class Outcome:
     """The outcome of one attempt."""
 
     result: Result = "delivered"
-    """`failed`: the same message may succeed later. `rejected`: the service will never accept this message."""
+    """`failed`: a retry of the message can succeed. `rejected`: the service will never accept this message."""
     error: str = ""
-    """What went wrong, without secrets. A delivered message has one if some of its recipients did not get it."""
+    """The error, without secrets. A delivered message has an error if some recipients did not get it."""
     retry_after: float | None = None
-    """Seconds to wait before the next attempt, if the service gives them."""
+    """Seconds to wait before the next attempt, if the service requests a delay."""
     progress: str = ""
-    """What the attempt achieved, for the next attempt. Its meaning is that of the channel."""
+    """State for the next attempt, such as accepted recipients. Each channel has its own format."""
 
 
 DELIVERED = Outcome()

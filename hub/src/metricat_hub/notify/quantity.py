@@ -1,4 +1,4 @@
-"""Values with their units, and lengths of time, for people. Pure."""
+"""Formats values with units, and durations, for messages. Pure."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from metricat_hub.notify.condition import Condition
 
 _UNITS = {one.name: one.unit.partition(" or less")[0].removesuffix(",") for one in CATALOGUE}
-"""Units of the shipped alerts. `hours or less` is a unit of the threshold, and `hours` that of the value."""
+"""Units of the shipped alerts. The unit `hours or less` of a threshold becomes `hours` for the value."""
 _SUFFIXES = {
     "percent": "%",
     "bytes": "B",
@@ -31,7 +31,7 @@ _WORDS = (("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000))
 
 
 def unit_of(alert: str, found: Condition | None) -> str:
-    """Return the unit of an alert's value: that of the shipped alert, or of the metric's name; empty: unknown."""
+    """Return the unit of an alert's value, from the shipped alert or the metric name; empty: unknown."""
     if unit := _UNITS.get(alert):
         return unit
     if found is None:
@@ -40,7 +40,7 @@ def unit_of(alert: str, found: Condition | None) -> str:
 
 
 def format_value(value: float, unit: str) -> str:
-    """Return a value with its unit, for example `97.3 %`, `1.5 GiB` or `12`."""
+    """Format a value with its unit, for example `97.3 %`, `1.5 GiB` or `12`."""
     if unit == "B" and math.isfinite(value):
         power = min(int(math.log(abs(value), 1024)), len(_BINARY) - 1) if abs(value) >= 1 else 0
         return f"{_number(value / 1024**power)} {_BINARY[power]}B"
@@ -48,7 +48,7 @@ def format_value(value: float, unit: str) -> str:
 
 
 def format_span(milliseconds: int) -> str:
-    """Return a length of time by its two largest units, for example `2h 5m`."""
+    """Format a duration with its two largest units, for example `2h 5m`."""
     left = max(0, milliseconds)
     parts: list[str] = []
     for unit, size in _WORDS:

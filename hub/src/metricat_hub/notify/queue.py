@@ -1,8 +1,8 @@
 """The queue of deliveries in a SQLite file.
 
-A notification is stored once, and a delivery for each channel of its receiver refers to it. An entry leaves the queue
-after its result is in the history of alerts. So the end of the process at any time loses neither a message nor a
-result, and repeats at most the attempt that was in flight. See docs/design/0040.
+The file stores a notification once, and a delivery for each channel of its receiver, which refers to it. An entry
+leaves the queue only when its result is in the alert history. If the process ends at any time, the queue loses neither
+a message nor a result, and only the running attempt is repeated. See docs/design/0040.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _LOG = logging.getLogger(__name__)
 State: TypeAlias = Literal["waiting", "delivered", "dead"]
 FILE = "notifications.sqlite"
 KEPT_IDENTITIES = 7 * 86_400_000
-"""Milliseconds during which a notification that is queued again is recognized."""
+"""Milliseconds for which the identity of a notification is kept, to detect a repeated one."""
 _VERSION = 1
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS notifications (
@@ -63,17 +63,17 @@ class Entry:
 
     id: int
     notification: int
-    """The number of the notification in the file."""
+    """The ID of the notification in the file."""
     receiver: str
     channel: str
     group_key: str
     title: str
     queued: int
     due: int
-    """When to make the next attempt."""
+    """When the next attempt is due."""
     state: State = "waiting"
     is_reported: bool = False
-    """Whether the result is in the history of alerts."""
+    """Whether the result is in the alert history."""
     attempts: int = 0
     updated: int = 0
     """When the last attempt ended."""
@@ -107,7 +107,7 @@ _DECODER = msgspec.msgpack.Decoder(_Saved)
 
 
 class Queue:
-    """The deliveries of a data directory. Thread-safe; its methods block.
+    """The queue of deliveries in a data directory. Thread-safe; its methods block.
 
     All methods raise `StoreUnavailableError` if the file cannot be read or written, for example on a full disk.
     """
@@ -119,11 +119,11 @@ class Queue:
             StoreUnavailableError: the file cannot be opened, or a newer release wrote it.
         """
         self.damaged = 0
-        """Notifications that could not be read."""
+        """Number of damaged notifications."""
         self._file = SqliteFile(folder / FILE, _SCHEMA, _VERSION)
 
     def add(self, notification: Notification, title: str, channels: Sequence[str], now: int) -> Sequence[Entry]:
-        """Store a notification, and return its deliveries; none if the same notification was added before."""
+        """Store a notification; return its deliveries, or an empty list if the notification was added before."""
         with self._file.transaction() as db:
             found = db.execute(
                 "INSERT OR IGNORE INTO notifications (identity, queued, body) VALUES (?, ?, ?) RETURNING id",
@@ -139,7 +139,7 @@ class Queue:
             return added
 
     def waiting(self) -> list[Entry]:
-        """Return the deliveries that wait for an attempt, or whose result is not in the history yet, in their order."""
+        """Return in order the deliveries that wait for an attempt, or whose result is not in the alert history yet."""
         return self._select("state = 'waiting' OR reported = 0 ORDER BY id")
 
     def notification(self, entry: Entry) -> Notification | None:
@@ -165,29 +165,31 @@ class Queue:
             )
 
     def remove(self, entry: Entry) -> None:
-        """Remove a delivery, and the text of its notification with the last one of them."""
+        """Remove a delivery; with the last delivery of a notification, also remove the text of the notification."""
         with self._file.transaction() as db:
             db.execute("DELETE FROM deliveries WHERE id = ?", (entry.id,))
             _drop_body(db, entry.notification)
 
     def dead(self, after: int = 0, most: int = 100) -> list[Entry]:
-        """Return the dead letters, the newest first, whose number is below `after`; 0: all.
+        """Return at most `most` dead letters with a number below `after`, the newest first; 0: from the newest.
 
-        A dead letter whose result is not in the history yet is not among them.
+        Dead letters whose result is not in the alert history yet are left out.
         """
         if after:
             return self._select("state = 'dead' AND reported = 1 AND id < ? ORDER BY id DESC LIMIT ?", after, most)
         return self._select("state = 'dead' AND reported = 1 ORDER BY id DESC LIMIT ?", most)
 
     def dead_letter(self, number: int) -> Entry:
-        """Return a dead letter.
+        """Return the dead letter with a number.
 
         Raises:
-            NoDeliveryError: none has the number.
+            NoDeliveryError: no dead letter has the number.
         """
         found = self._select("state = 'dead' AND reported = 1 AND id = ?", number)
         if not found:
-            raise NoDeliveryError(f"no dead letter has the identifier {number}; list them with GET")
+            raise NoDeliveryError(
+                f"no dead letter has the identifier {number}; list them with: GET /api/v1/notifications/dead-letters"
+            )
         return found[0]
 
     def count_dead(self) -> int:
@@ -197,7 +199,7 @@ class Queue:
         return int(count)
 
     def clean(self, before: int, most_dead: int) -> None:
-        """Remove dead letters that are reported and older than a time, or beyond a number, and old identities."""
+        """Remove reported dead letters older than `before` or beyond the newest `most_dead`, and old identities."""
         with self._file.transaction() as db:
             gone = db.execute(
                 "SELECT id, notification FROM deliveries WHERE state = 'dead' AND reported = 1 AND (updated < ? OR id "
@@ -214,19 +216,19 @@ class Queue:
             db.execute("DELETE FROM notifications WHERE body IS NULL AND queued < ?", (before,))
 
     def repeat(self, receiver: str, channel: str, notification: Notification) -> None:
-        """Store the newest notification of a group, whose alerts the channel sends again at an interval."""
+        """Store the newest notification of a group, so that the channel sends its firing alerts at an interval."""
         values = (receiver, channel, notification.group_key, encode(notification))
         with self._file.transaction() as db:
             db.execute("INSERT OR REPLACE INTO repeated VALUES (?, ?, ?, ?)", values)
 
     def end_repeating(self, receiver: str, channel: str, group_key: str) -> None:
-        """Remove the notification of a group whose alerts no longer fire."""
+        """Stop to repeat the alerts of a group: remove its stored notification."""
         with self._file.transaction() as db:
             values = (receiver, channel, group_key)
             db.execute("DELETE FROM repeated WHERE receiver = ? AND channel = ? AND group_key = ?", values)
 
     def repeated(self, receiver: str, channel: str) -> list[Notification]:
-        """Return the notifications whose alerts a channel sends again. Damaged ones are counted and removed."""
+        """Return the stored notifications whose alerts a channel sends again. It counts and removes damaged ones."""
         with self._file.reading() as db:
             query = "SELECT group_key, body FROM repeated WHERE receiver = ? AND channel = ? ORDER BY group_key"
             rows = db.execute(query, (receiver, channel)).fetchall()
@@ -236,7 +238,12 @@ class Queue:
                 found.append(decode(body))
             except (zlib.error, msgspec.MsgspecError):
                 self.damaged += 1
-                _LOG.error("removed the damaged repetition of receiver %s, %s", receiver, channel)
+                _LOG.error(
+                    "removed a damaged stored notification of receiver %s, channel %s; its alerts are sent again at "
+                    "their next change",
+                    receiver,
+                    channel,
+                )
                 self.end_repeating(receiver, channel, group_key)
         return found
 
@@ -251,7 +258,7 @@ class Queue:
 
 
 def encode(notification: Notification) -> bytes:
-    """Return a notification as bytes."""
+    """Encode a notification as bytes."""
     alerts = [
         _SavedAlert(
             *(one.labels, dict(one.annotations), one.value, one.active_at, one.fired_at),
@@ -267,7 +274,7 @@ def encode(notification: Notification) -> bytes:
 
 
 def decode(data: bytes) -> Notification:
-    """Return the notification of bytes."""
+    """Decode a notification from bytes."""
     saved = _DECODER.decode(zlib.decompress(data))  # nosemgrep: decompression-without-limit -- the hub's own file
     alerts = [
         ActiveAlert(

@@ -1,4 +1,4 @@
-"""Alerts that a channel sends again at an interval, because its service ends an alert that is not repeated.
+"""Sends firing alerts again at an interval, for services that resolve an alert without repetitions.
 
 Alertmanager is such a service. See docs/design/0040.
 """
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
 
 class Resender:
-    """Sends firing alerts again, and the end of those that no longer fire."""
+    """Sends firing alerts again at an interval, and the resolution of alerts that no longer fire."""
 
     def __init__(self, queue: Queue, sender: Sender, states: ChannelStates, clock: Callable[[], int]) -> None:
         """Use the queue for the alerts that channels repeat."""
         self.is_active: Callable[[ActiveAlert], bool] = lambda _: True
-        """Whether an alert still fires."""
+        """Returns whether an alert still fires."""
         self.is_muted: Callable[[ActiveAlert], bool] = lambda _: False
-        """Whether an alert is silenced or inhibited, so that no channel sends it again."""
+        """Returns whether an alert is silenced or inhibited. Channels do not send such alerts again."""
         self._queue = queue
         self._sender = sender
         self._states = states
@@ -38,11 +38,11 @@ class Resender:
         self._locks: defaultdict[ChannelName, threading.Lock] = defaultdict(threading.Lock)
 
     def lock(self, name: ChannelName) -> threading.Lock:
-        """Return the lock to hold while a channel sends, so that no repetition follows a newer message."""
+        """Return the lock that a sender must hold, so that a repetition cannot arrive after a newer message."""
         return self._locks[name]
 
     def due(self, channels: Mapping[str, Mapping[str, Channel]]) -> Iterator[tuple[ChannelName, Channel]]:
-        """Yield the channels that are due, and set their next time."""
+        """Yield the channels that are due, and schedule their next repetition."""
         now = time.monotonic()
         for receiver, found in channels.items():
             for channel_name, channel in found.items():
@@ -52,13 +52,13 @@ class Resender:
                     yield name, channel
 
     def wait(self, channels: Mapping[str, Mapping[str, Channel]], most: float) -> float:
-        """Return the seconds until a channel is due, at most `most`."""
+        """Return the seconds until the next channel is due, at most `most`."""
         now = time.monotonic()
         names = [(receiver, name) for receiver, found in channels.items() for name in found]
         return min([most, *(self._due_at[name] - now for name in names if name in self._due_at)])
 
     def keep(self, entry: Entry, notification: Notification) -> None:
-        """Store the firing alerts of a delivered notification, which the channel sends again.
+        """Store the firing alerts of a delivered notification, so that the channel sends them again.
 
         Raises:
             StoreUnavailableError: the queue cannot be written now.
@@ -70,7 +70,7 @@ class Resender:
             self._queue.end_repeating(entry.receiver, entry.channel, entry.group_key)
 
     def resend(self, name: ChannelName, channel: Channel) -> None:
-        """Send the firing alerts of a channel again, and the end of those that no longer fire.
+        """Send the firing alerts of a channel again, and the resolution of alerts that no longer fire.
 
         Raises:
             StoreUnavailableError: the queue cannot be read or written now.

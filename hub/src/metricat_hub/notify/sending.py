@@ -1,4 +1,4 @@
-"""One attempt to send a notification: its content, the channel, and an error text without secrets."""
+"""Makes attempts to send notifications: builds the content, calls the channel, and removes secrets from errors."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class TestResult:
 
 
 class Sender:
-    """Makes attempts. Any thread may use it."""
+    """Makes attempts to send notifications. Thread-safe."""
 
     def __init__(self, clock: Callable[[], int], trends: Trends) -> None:
         """Use a clock in milliseconds since 1970-01-01 UTC, and the trends of values."""
@@ -42,7 +42,7 @@ class Sender:
         self._trends = trends
 
     def send(self, channel: Channel, notification: Notification, progress: str = "") -> Outcome:
-        """Make one attempt. It does not raise."""
+        """Make one attempt through a channel; return the outcome. It does not raise."""
         if not channel.sends_resolved:
             firing = [one for one in notification.alerts if one.resolved_at is None]
             notification = replace(notification, alerts=firing)
@@ -56,7 +56,7 @@ class Sender:
         return replace(outcome, error=_without_secrets(outcome.error, channel)) if outcome.error else outcome
 
     def test(self, receiver: Mapping[str, Channel], notification: Notification) -> Sequence[TestResult]:
-        """Send a notification once to each channel of a receiver at the same time, and return the results."""
+        """Send a notification once through each channel of a receiver, concurrently; return the results."""
 
         def attempt(named: tuple[str, Channel]) -> TestResult:
             begin = time.monotonic()

@@ -1,4 +1,4 @@
-"""A small chart of text. Pure."""
+"""Sparklines: small charts of block characters. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _GAP = " "
 
 @dataclass(frozen=True, slots=True)
 class Trend:
-    """The values of the last hour as a text of blocks, with the lowest and the highest of them."""
+    """A sparkline of the values of the last hour, with the lowest and the highest value."""
 
     blocks: str
     low: str
@@ -25,7 +25,7 @@ class Trend:
 
     @classmethod
     def of(cls, values: Sequence[float], unit: str) -> Trend | None:
-        """Return the trend of equally spaced values, NaN where one is missing; None for fewer than two."""
+        """Return the trend of equally spaced values; NaN means a missing value. None for fewer than two values."""
         known = [one for one in values if math.isfinite(one)]
         if len(known) < 2:
             return None
@@ -33,7 +33,7 @@ class Trend:
 
 
 def sparkline(values: Sequence[float]) -> str:
-    """Return a block for each value, from the lowest to the highest of them. Equal values are in the middle."""
+    """Return one block character for each value, scaled from the lowest to the highest. Equal values get the middle."""
     known = [one for one in values if math.isfinite(one)]
     low = min(known, default=0.0) / 2  # halves, because the difference of two large values is infinite
     span = max(known, default=0.0) / 2 - low

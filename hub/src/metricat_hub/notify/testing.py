@@ -7,7 +7,7 @@ from metricat_hub.model.labels import from_mapping
 
 
 def notification_of_test(receiver: str, identity: str, now: int, url: str) -> Notification:
-    """Return a notification whose text says that it is a test."""
+    """Return a test notification, whose text states that it is a test."""
     alert = ActiveAlert(
         labels=from_mapping({"alertname": "MetricatTest", "severity": "info", "receiver": receiver}),
         annotations={

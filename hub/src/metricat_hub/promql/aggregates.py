@@ -27,23 +27,23 @@ _INT64 = 2.0**63
 
 @dataclass(slots=True)
 class Groups:
-    """Rows of a vector, sorted by group; groups in the order of their first series."""
+    """The rows of a vector sorted by group. The groups are in the order of their first series."""
 
     vector: Vector
     labels: list[Labels]
     """The labels of each group."""
     order: Indices
-    """The original row of each sorted row."""
+    """The index in the vector of each sorted row."""
     starts: Indices
-    """The first sorted row of each group."""
+    """The index of the first sorted row of each group."""
 
     @property
     def counts(self) -> Values:
-        """How many values each group has at each step."""
+        """The number of values of each group at each step."""
         return np.add.reduceat(self.vector.present, self.starts, axis=0, dtype=np.int64).astype(np.float64)
 
     def result(self, values: Values, present: Mask) -> Vector:
-        """Return a vector with one row for each group."""
+        """Return a vector with one row for each group; `present` masks the steps with a value."""
         drops = np.logical_or.reduceat(np.array(self.vector.drops), self.starts)
         return Vector(self.labels, values, present, [bool(drop) for drop in drops]).without_absent()
 
@@ -74,7 +74,12 @@ def grouped(vector: Vector, node: Aggregate) -> Groups:
 
 
 def groups_of(series: Sequence[Labels], node: Aggregate) -> tuple[tuple[Labels, ...], Indices, Indices, bool]:
-    """Return the labels of each group, the rows sorted by group, the first of each group, and whether all are so."""
+    """Group series by labels.
+
+    Returns:
+        The labels of each group, the rows sorted by group, the index of each group's first row, and whether the
+        rows were already sorted.
+    """
     numbers: dict[Labels, int] = {}
     group = np.array([numbers.setdefault(group_labels(labels, node), len(numbers)) for labels in series], dtype=np.intp)
     order = np.argsort(group, kind="stable")
@@ -173,7 +178,7 @@ def check_count(parameter: Values) -> None:
 
 
 def selected(vector: Vector, node: Aggregate, parameter: Values) -> Vector:
-    """Return some series of each group unchanged: `topk`, `bottomk`, `limitk` and `limit_ratio`."""
+    """Return the selected series of each group unchanged: `topk`, `bottomk`, `limitk` and `limit_ratio`."""
     if not len(vector):
         return vector
     if node.operator == "limit_ratio":
@@ -234,7 +239,7 @@ def _limit_ratio(vector: Vector, ratio: Values) -> Vector:
 
 
 def count_values(vector: Vector, node: Aggregate, label: str, allocate: Callable[[int, int], None]) -> Vector:
-    """Return how many series of each group have each value; the value becomes a label.
+    """Count the series of each group by value; the value becomes a label.
 
     `allocate` checks the size of the result, a number of series and steps, while it grows.
     """
@@ -265,7 +270,7 @@ def _value_group(labels: Labels, node: Aggregate, label: str) -> Labels:
 
 
 def number_text(value: float) -> str:
-    """Return a number in decimal notation with as few digits as identify it, as Go's `FormatFloat(v, 'f', -1, 64)`."""
+    """Format a number in decimal notation with the fewest digits, as Go's `FormatFloat(v, 'f', -1, 64)`."""
     if np.isnan(value):
         return "NaN"
     if np.isinf(value):

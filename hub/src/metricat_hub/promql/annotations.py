@@ -1,4 +1,4 @@
-"""Warnings and infos of a query, in Prometheus' words, so that its users and tools recognise them."""
+"""Warnings and infos of a query, with Prometheus' texts, so that tools recognize them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MONOTONICITY = (
 
 @dataclass(slots=True)
 class Monotonicity:
-    """The changes by which `histogram_quantile` made buckets monotonic."""
+    """The changes with which `histogram_quantile` made the buckets of histograms monotonic."""
 
     lowest: float
     highest: float
@@ -32,7 +32,7 @@ class Monotonicity:
 
 @dataclass(slots=True)
 class Annotations:
-    """Warnings and infos, each once."""
+    """The distinct warnings and infos of a query."""
 
     query: str
     _warnings: dict[str, None] = field(default_factory=dict)
@@ -80,7 +80,7 @@ class Annotations:
 
 
 def for_metric(metric: str) -> str:
-    """Return the words that name a metric; nothing if it has no name."""
+    """Return ` for metric name "NAME"`; an empty text without a name."""
     return f' for metric name "{metric}"' if metric else ""
 
 

@@ -26,7 +26,7 @@ Signature: TypeAlias = Hashable
 
 
 def matching_labels(labels: Labels, matching: Matching) -> Labels:
-    """Return the labels that a match compares."""
+    """Return the labels of a series that the matching compares."""
     if matching.on:
         return tuple(pair for pair in labels if pair[0] in matching.labels)
     return tuple(pair for pair in labels if pair[0] != NAME and pair[0] not in matching.labels)
@@ -72,9 +72,10 @@ def _sides(left: Vector, right: Vector, matching: Matching) -> tuple[_Side, _Sid
 def matched_pairs(
     node: Binary, left: Sequence[Labels], right: Sequence[Labels], allocate: Callable[[int, int], None]
 ) -> tuple[Indices, Indices, Sequence[Labels]]:
-    """Return the rows of the pairs of an operation at one time, and the labels of their results.
+    """Return the row indices of the matched pairs at one time, and the labels of their results.
 
-    The first rows are those of the "many" side. All series have a value. Arguments and errors: see `vector_operation`.
+    The first indices are rows of the "many" side. All series must have a value. Arguments and errors are as in
+    `vector_operation`.
     """
     swapped = node.matching.cardinality == "one-to-many"
     many, single, count = match_groups(*((right, left) if swapped else (left, right)), node.matching)
@@ -93,7 +94,7 @@ def matched_pairs(
 
 
 def set_operation(operator: str, left: Vector, right: Vector, matching: Matching) -> Vector:
-    """Return `and`, `or` or `unless` of two vectors."""
+    """Apply `and`, `or` or `unless` to two vectors."""
     one, other, count = _sides(left, right, matching)
     if operator == "or":
         missing = right.present & ~one.any_in_group(count)[other.groups]
@@ -112,13 +113,13 @@ def set_operation(operator: str, left: Vector, right: Vector, matching: Matching
 def vector_operation(
     node: Binary, left: Vector, right: Vector, allocate: Callable[[int, int], None], *, drop_names: bool
 ) -> Vector:
-    """Return an arithmetic operation or a comparison of two vectors.
+    """Apply an arithmetic operator or a comparison to two vectors.
 
     Args:
         node: operator, matching and `bool`.
         left: the left side.
         right: the right side.
-        allocate: checks the size of the result, a number of series and steps.
+        allocate: checks the size of the result, given as numbers of series and steps.
         drop_names: remove dropped metric names now; False: the end of the query removes them (delayed name removal).
 
     Raises:
@@ -187,7 +188,7 @@ def _check_single(node: Binary, single: _Side, steps: Mask, *, swapped: bool) ->
 
 
 def display(labels: Labels) -> str:
-    """Return labels as Prometheus shows them in errors, the metric name as a label."""
+    """Format labels as in Prometheus' errors, with the metric name as a label."""
     return "{" + ", ".join(f'{name}="{value}"' for name, value in labels) + "}"
 
 
@@ -280,7 +281,7 @@ class _Rows:
 
 
 def scalar_operation(node: Binary, vector: Vector, scalar: Values, *, vector_left: bool) -> Vector:
-    """Return an operation of a vector and a scalar. Names are not dropped yet."""
+    """Apply an operator to a vector and a scalar. It does not drop metric names."""
     left, right = (vector.values, scalar) if vector_left else (scalar, vector.values)
     if node.operator not in COMPARISONS:
         return vector.with_values(functions.arithmetic(node.operator, left, right))

@@ -1,4 +1,4 @@
-"""The shared state of one query: the reader, limits, annotations, and selections that were read."""
+"""The shared state of one query: reader, limits, annotations, and the selections read so far."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Context:
-    """One query."""
+    """The state of one query during its evaluation."""
 
     reader: Reader
     usage: Usage
     annotations: Annotations
     query: Grid
-    """The times of the whole query's evaluations: `start()`, `end()` and `step()` refer to them."""
+    """The evaluation times of the whole query, to which `start()`, `end()` and `step()` refer."""
     lookback: int
     tier: Tier | None
     subquery_step: int
     delayed_names: bool
-    """Drop metric names at the end of the query only (Prometheus' feature `promql-delayed-name-removal`)."""
+    """Whether to drop metric names only at the end of the query (Prometheus' feature `promql-delayed-name-removal`)."""
     _read: dict[tuple[object, ...], Sequence[Series]] = field(default_factory=dict)
     _resolutions: dict[int, int] = field(default_factory=dict)
-    """Milliseconds between the points of downsampled series, by the identity of a sequence in `_read`."""
+    """Milliseconds between points of downsampled series, by `id` of a sequence in `_read`."""
 
     def forget(self) -> None:
         """Forget the samples that were read: later queries of a round may find others."""
@@ -52,7 +52,7 @@ class Context:
         function: str = "",
         newest: bool = False,
     ) -> Sequence[Series]:
-        """Return the samples of the series that match, in milliseconds from start to end, both included."""
+        """Return the samples of matching series from start to end, in milliseconds, both inclusive."""
         key = (*matchers, start, end, step, range_, function, newest)
         if (known := self._read.get(key)) is not None:
             return known

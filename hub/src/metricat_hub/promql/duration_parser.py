@@ -9,10 +9,10 @@ from metricat_hub.promql.token_cursor import PRECEDENCE, UNARY, TokenCursor
 
 
 class DurationParser(TokenCursor):
-    """Reads durations in milliseconds, or in seconds within an expression."""
+    """Parses durations. Complete durations are in milliseconds, parts of an expression in seconds."""
 
     def duration_token(self) -> int:
-        """Return the milliseconds of a duration."""
+        """Parse one duration token; return milliseconds."""
         token = self.next()
         value = tokens.milliseconds(token.text)
         if value is None:
@@ -24,7 +24,7 @@ class DurationParser(TokenCursor):
         return value
 
     def positive_duration(self) -> int:
-        """Return the duration of a range or of the step of a subquery."""
+        """Parse the duration of a range, or the step of a subquery; return milliseconds above 0."""
         position = self.token.position
         value = self.in_range(self.duration(0), position)
         if value <= 0:
@@ -34,7 +34,7 @@ class DurationParser(TokenCursor):
         return value
 
     def signed_duration(self) -> int:
-        """Return the operand of `offset`. An operator behind it belongs to the expression outside."""
+        """Parse the operand of `offset`; return milliseconds. A following operator belongs to the outer expression."""
         position = self.token.position
         sign = -1 if self.at("-") else 1
         if self.at("-", "+"):
@@ -42,13 +42,13 @@ class DurationParser(TokenCursor):
         return self.in_range(sign * self.duration_operand(), position)
 
     def in_range(self, seconds: float, position: int) -> int:
-        """Return seconds as milliseconds; raise an error if they are out of range."""
+        """Convert seconds to milliseconds; raise an error if they are out of range."""
         if not math.isfinite(seconds) or abs(seconds) * 1000 > tokens.MAXIMUM_DURATION:
             raise self.error(position, "the duration is out of range.")
         return rounded(seconds * 1000)
 
     def duration(self, least: int) -> float:
-        """Return a duration expression in seconds, as far as its operators bind at least as tightly as `least`."""
+        """Parse a duration expression up to an operator with a lower precedence than `least`; return seconds."""
         self.deeper()
         value = self.duration_operand()
         while self.token.kind == "symbol" and self.token.text in "+-*/%^" and PRECEDENCE[self.token.text] >= least:
@@ -60,7 +60,7 @@ class DurationParser(TokenCursor):
         return value
 
     def combined(self, token: tokens.Token, left: float, right: float) -> float:  # noqa: PLR0911 # one for each operator
-        """Return the result of an operator in a duration."""
+        """Apply an operator to two durations in seconds."""
         match token.text:
             case "+":
                 return left + right
@@ -82,7 +82,7 @@ class DurationParser(TokenCursor):
                 return left / right if token.text == "/" else math.fmod(left, right)
 
     def duration_operand(self) -> float:
-        """Return an operand of a duration expression in seconds."""
+        """Parse an operand of a duration expression; return seconds."""
         if self.at("-", "+"):
             sign = -1 if self.next().text == "-" else 1
             return sign * self.duration(UNARY + 1)
@@ -98,7 +98,7 @@ class DurationParser(TokenCursor):
         return self.duration_call()
 
     def duration_call(self) -> float:
-        """Return the value of `step()`, `range()`, `min_of()` or `max_of()` in a duration."""
+        """Parse `step()`, `range()`, `min_of()` or `max_of()` in a duration; return seconds."""
         if self.word("step", "range") and self.opens():
             name = self.next().text.lower()
             self.next()
@@ -118,5 +118,5 @@ class DurationParser(TokenCursor):
 
 
 def rounded(value: float) -> int:
-    """Return the nearest integer; halves are rounded away from zero, as Go does it."""
+    """Round to the nearest integer, halves away from zero, as Go does."""
     return math.floor(value + 0.5) if value >= 0 else -math.floor(-value + 0.5)

@@ -45,28 +45,25 @@ class Result:
 
     kind: Literal["vector", "scalar", "string", "matrix"]
     time: int
-    """The time of the evaluation in milliseconds; of a range query: its end."""
+    """The time of the evaluation in milliseconds; for a range query, the end."""
     labels: Sequence[Labels] = ()
-    """Of a vector: the labels of each series."""
+    """For a vector: the labels of each series."""
     values: Values = field(default_factory=lambda: np.empty(0))
-    """Of a vector: the value of each series. Of a scalar: its value."""
+    """For a vector: the value of each series. For a scalar: its value."""
     text: str = ""
-    """Of a string: its value."""
+    """For a string: its value."""
     series: Sequence[Series] = ()
-    """Of a matrix: the series, sorted by labels."""
+    """For a matrix: the series, sorted by labels."""
     warnings: Sequence[str] = ()
     infos: Sequence[str] = ()
     tier: Tier = "raw"
     """The coarsest tier that the query read."""
     samples: int = 0
-    """How many samples the query read from the store."""
+    """Number of samples that the query read from the store."""
 
 
 class Engine:
-    """Evaluates queries within limits.
-
-    It keeps no state between queries, so several threads may use it at the same time.
-    """
+    """Evaluates queries within limits. It has no state between queries, so it is thread-safe."""
 
     def __init__(
         self, limits: Limits, *, subquery_step: int = SUBQUERY_STEP, delayed_name_removal: bool = False
@@ -89,13 +86,13 @@ class Engine:
         """Evaluate a query at one time.
 
         Args:
-            reader: the store that has the samples.
-            query: PromQL.
-            time_ms: the time in milliseconds.
-            lookback: how old the newest sample of a series may be, in milliseconds.
-            tier: read this tier; None: the store chooses.
+            reader: the store with the samples.
+            query: the query in PromQL.
+            time_ms: the time of the evaluation in milliseconds since 1970.
+            lookback: maximum age of the newest sample of a series in milliseconds.
+            tier: the tier to read; None: the store chooses.
             check: raises an error if the query must stop. It is called often. See `Limits.deadline`.
-            reserve: raises an error if the query must not hold so many more bytes of memory.
+            reserve: called with a number of bytes before they are allocated; raises an error if that is too much.
 
         Raises:
             InvalidQueryError: the query is not valid.
@@ -144,7 +141,7 @@ class Engine:
         if step <= 0:
             raise InvalidQueryError(f"the step is {step} ms. Use a step greater than 0.")
         if end < start:
-            raise InvalidQueryError("the end of the time range is before its start. Swap them.")
+            raise InvalidQueryError("the end of the time range is before its start. Use an end after the start.")
         self.limits.check_steps((end - start) // step + 1)
         node = parser.parse(query, step=step, span=end - start)
         if kind(node) not in {"vector", "scalar"}:

@@ -1,4 +1,4 @@
-"""The evaluation of a syntax tree: each node becomes one row of values for each series and one column for each step."""
+"""Evaluates a syntax tree. The value of a node has one row for each series and one column for each step."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ _SORTS: Final = frozenset({"sort", "sort_desc", "sort_by_label", "sort_by_label_
 
 
 class Evaluator:
-    """Evaluates nodes at the times of one grid."""
+    """Evaluates nodes at the evaluation times of a query or subquery."""
 
     def __init__(self, context: Context, grid: Grid) -> None:
         self.context = context
@@ -73,7 +73,7 @@ class Evaluator:
         self.steps = len(self.times)
 
     def evaluate(self, node: Node) -> Value:  # noqa: C901, PLR0911 # one case for each kind of node
-        """Return the value of a node. A node that is the same at every step is evaluated once."""
+        """Return the value of a node. A node with the same value at every step is evaluated only once."""
         self.context.usage.check()
         if self.steps > 1 and is_invariant(node) and not isinstance(node, Number | Text):
             once = Evaluator(self.context, Grid(self.grid.start, self.grid.start, self.grid.step))
@@ -122,7 +122,7 @@ class Evaluator:
         return self.instant_with_times(node, function)[0]
 
     def instant_with_times(self, node: Selector, function: str = "") -> tuple[Vector, Values]:
-        """Return also the times of the samples in seconds."""
+        """Return the newest value of each series within the lookback period, and the sample times in seconds."""
         references = self.references(node.offset, node.at)
         if self.steps == 0:
             return Vector.empty(0), np.empty((0, 0))
@@ -165,7 +165,7 @@ class Evaluator:
         return vector, seconds
 
     def ranges(self, node: Node, function: str) -> tuple[list[Labels], list[bool], list[tuple[Times, Values]]]:
-        """Return labels, name drops and samples of a range vector's series."""
+        """Return labels, dropped names (as booleans) and samples of the series of a range vector."""
         if isinstance(node, Subquery):
             times, vector = self.subquery(node)
             columns = []
@@ -187,7 +187,7 @@ class Evaluator:
     def ready_blocks(
         self, node: RangeSelector | Subquery, function: str, starts: Times, ends: Times
     ) -> tuple[list[Labels], Iterator[Block]] | None:
-        """Return labels and blocks of a selector whose samples the store returns as blocks; None: it does not."""
+        """Return labels and blocks if the store returns the samples of a selector as blocks; otherwise None."""
         if isinstance(node, Subquery) or node.selector.modifier:
             return None
         found = self.range_series(node, function)
@@ -196,7 +196,7 @@ class Evaluator:
         return list(found.labels), of_blocks(found, starts, ends)
 
     def range_series(self, node: RangeSelector, function: str) -> Sequence[Series]:
-        """Return the samples of a range selector, with staleness markers."""
+        """Return the samples of a range selector, including staleness markers."""
         references = self.references(node.selector.offset, node.selector.at)
         lookback = self.context.lookback
         before = lookback if node.selector.modifier else 0
@@ -319,7 +319,7 @@ class Evaluator:
         return self.clamped(vector, np.full(self.steps, -np.inf), high)
 
     def clamped(self, vector: Vector, low: Values, high: Values) -> Vector:
-        """Return the values limited to a range. A step with an empty range has no values."""
+        """Clamp the values between `low` and `high`. A step with `low` above `high` has no values."""
         present = vector.present & ~(high < low)
         values = functions.clamped(vector.values, low, high)
         return self.dropped(Vector(vector.labels, values, present, vector.drops).without_absent())
@@ -330,7 +330,7 @@ class Evaluator:
         return self.dropped(vector.with_values(functions.rounded(vector.values, nearest)))
 
     def date(self, node: Call) -> Vector:
-        """Return a part of the dates of a vector, or of the time of evaluation."""
+        """Evaluate a date function, for the values of a vector or for the time of the evaluation."""
         if not node.arguments:
             values = functions.date_part(node.name, (self.times // 1000).astype(np.float64))[None]
             return Vector.of([()], values, np.ones_like(values, dtype=bool))
@@ -338,7 +338,7 @@ class Evaluator:
         return self.dropped(vector.with_values(functions.date_part(node.name, vector.values)))
 
     def sorted(self, node: Call) -> Vector:
-        """Return the series of an instant query in order."""
+        """Evaluate a sort function for an instant query."""
         vector = self.vector(node.arguments[0])
         if self.steps > 1 or self.context.query.start != self.context.query.end:
             self.context.annotations.warn(
@@ -399,7 +399,7 @@ class Evaluator:
             self.context.annotations.warn(f"quantile value should be between 0 and 1, got {text}", position)
 
     def quantiles(self, vector: Vector, q: Values, position: int) -> Vector:
-        """Return the quantiles of the classic histograms in a vector."""
+        """Evaluate `histogram_quantile` for the classic histograms in a vector."""
         annotations, named = self.context.annotations, self.context.delayed_names
         found = histograms.histograms(vector, annotations, position, names=named)
         values, present = np.empty((len(found), self.steps)), np.empty((len(found), self.steps), dtype=bool)
@@ -442,7 +442,7 @@ class Evaluator:
     # Functions of range vectors
 
     def rollup(self, node: Call) -> Vector:
-        """Return the result of a function of a range vector."""
+        """Evaluate a function of a range vector."""
         name = node.name
         place = next(i for i, argument in enumerate(node.arguments) if kind(argument) == "matrix")
         argument = unwrapped(node.arguments[place])
@@ -489,13 +489,13 @@ class Evaluator:
         return self.named(Vector(labels, values, present, [drop or not keeps for drop in drops]))
 
     def rolled(self, name: str, block: Block, scalars: Sequence[Values]) -> Rolled:
-        """Return the values of a function for one block of series."""
+        """Evaluate a function of a range vector for one block of series."""
         if name == "predict_linear":
             return predict_linear(block, scalars, self.times)
         return ROLLUPS[name](block, scalars)
 
     def named(self, vector: Vector) -> Vector:
-        """Return the rows that have values. Remove dropped metric names, unless the end of the query does."""
+        """Return the rows with values, without dropped metric names, unless name removal is delayed."""
         vector = vector.without_absent()
         if self.context.delayed_names:
             return vector
@@ -525,7 +525,7 @@ class Evaluator:
                     )
 
     def inform_of_gauges(self, labels: Sequence[Labels], present: Mask, position: int) -> None:
-        """Add an info for each metric whose name is not a counter's name."""
+        """Add an info for each metric whose name does not look like a counter's name."""
         any_value = any_step(present)
         metrics = dict.fromkeys(dict(one).get(NAME, "") for one, used in zip(labels, any_value, strict=True) if used)
         for metric in metrics:
@@ -538,7 +538,7 @@ class Evaluator:
     # Operators
 
     def negation(self, node: Negation) -> Value:
-        """Return the negative value."""
+        """Evaluate a negation."""
         value = self.evaluate(node.expression)
         if isinstance(value, Vector):
             return self.dropped(value.with_values(-value.values))
@@ -546,7 +546,7 @@ class Evaluator:
         return -value
 
     def binary(self, node: Binary) -> Value:
-        """Return the result of a binary operator."""
+        """Evaluate a binary operator."""
         left, right = self.evaluate(node.left), self.evaluate(node.right)
         if isinstance(left, Vector) and isinstance(right, Vector):
             self.context.usage.check()
@@ -569,7 +569,7 @@ class Evaluator:
         return functions.arithmetic(node.operator, left, right)
 
     def aggregate(self, node: Aggregate) -> Vector:
-        """Return the result of an aggregation."""
+        """Evaluate an aggregation."""
         if node.operator == "count_values":
             label = node.parameter and unwrapped(node.parameter)
             assert isinstance(label, Text)  # noqa: S101 # the parser has checked the types

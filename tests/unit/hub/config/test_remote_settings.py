@@ -59,7 +59,7 @@ def test_server_has_credentials_and_headers(tmp_path: Path) -> None:
     [
         (["--store.url=prometheus+ftp://x"], "prometheus+ftp is not a store; write embedded:"),
         (["--store.url=prometheus+http://"], "not a URL with http or https; write for example"),
-        (["--store.url=prometheus+http://a:b@x"], "has a user name or password; give them in settings of their own"),
+        (["--store.url=prometheus+http://a:b@x"], "the URL contains a user name or password; remove them"),
         (["--store.url=prometheus+http://x?a=b"], "the URL has a query (?); remove the query"),
         (["--store.write-url=http://x"], "works only with --store.url=prometheus+http(s)://HOST:PORT"),
         ([REMOTE, "--store.write-url=x"], "not a URL with http or https"),

@@ -61,7 +61,7 @@ def attempt(settings: ChannelSettings, one: Notification | None = None) -> Outco
         (Reply(404), "failed", "status 404: Not Found"),
         (Reply(413), "rejected", "status 413: "),
         (Reply(500, body=b"<html>oops"), "failed", "status 500: Internal Server Error"),
-        (Reply(307, {"Location": "/other"}), "failed", "at another address; change the URL"),
+        (Reply(307, {"Location": "/other"}), "failed", "redirects to another URL; change the URL"),
         (Reply(0), "failed", "closed connection without response"),
     ],
 )
@@ -122,7 +122,7 @@ def test_files_of_secrets_are_read_for_each_attempt(tmp_path: Path) -> None:
             WebhookChannel(HttpTarget(Secret(file=str(url)), token=Secret(file=str(token)), token_type="Token"))
         )
         message = Message(notification(), describe(notification(), AT), AT)
-        assert channel.send(message).error == f"{url}: No such file or directory; give the path of a readable file"
+        assert channel.send(message).error == f"{url}: No such file or directory; set the path of a readable file"
         for receiver, secret in ((first, "one"), (second, "two")):
             url.write_text(f"http://127.0.0.1:{receiver.port}/{secret}\n")
             token.write_text(secret)

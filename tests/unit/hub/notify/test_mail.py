@@ -188,4 +188,4 @@ def test_missing_password_file_fails_with_its_path() -> None:
     with mail_server() as mailbox:
         own = channel(mailbox.port, username=USER, password=Secret(file="/nonexistent/password"))
         outcome = attempt(own)
-    assert outcome.error == "/nonexistent/password: No such file or directory; give the path of a readable file"
+    assert outcome.error == "/nonexistent/password: No such file or directory; set the path of a readable file"

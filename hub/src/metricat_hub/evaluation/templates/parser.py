@@ -1,4 +1,4 @@
-"""Parser of templates: texts and actions to a syntax tree."""
+"""Parser of templates, which converts texts and actions to a syntax tree."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _MOST_NESTED = 100
 
 
 def parse(source: str, functions: Collection[str], variables: Collection[str]) -> tuple[Node, ...]:
-    """Return the syntax tree of a template that may use these functions, and these variables from the start.
+    """Return the syntax tree of a template. It may use these functions, and these predefined variables.
 
     Raises:
         TemplateError: the template is not valid, or uses something that is not supported.
@@ -41,7 +41,7 @@ def parse(source: str, functions: Collection[str], variables: Collection[str]) -
     parser = _Parser(split(source), functions, variables)
     body, closing = parser.body(depth=0)
     if closing:
-        parser.fail(f"unexpected {{{{{closing}}}}}; it ends no if, range or with")
+        parser.fail(f"unexpected {{{{{closing}}}}}; remove it, or write if, range or with before it")
     return body
 
 
@@ -70,7 +70,7 @@ class _Parser:
                 continue
             self._tokens, self._line = list(part.tokens), part.line
             if not self._tokens:
-                self.fail("an action without a value")
+                self.fail("an action has no value; write a value between {{ and }}")
             word = self._tokens[0].text if self._tokens[0].kind == "word" else ""
             if word in _CLOSING:
                 self._take()
@@ -81,11 +81,11 @@ class _Parser:
 
     def _action(self, word: str, depth: int) -> Node:
         if word in _UNSUPPORTED:
-            self.fail(f"{word} is not supported in templates of rules; write the text where it is used")
+            self.fail(f"{word} is not supported in templates of rules; write the text at the place of its use")
         if word in {"break", "continue"}:
             self._take()
             if not self._loops:
-                self.fail(f"{word} outside of range")
+                self.fail(f"{word} is only allowed inside range")
             return Jump(word == "break")
         if word in {"if", "with", "range"}:
             self._take()
@@ -162,7 +162,7 @@ class _Parser:
         first = self._operand()
         if not isinstance(first, Call) or first.arguments:
             if self._tokens and self._tokens[0].text not in {"|", ")"}:
-                self.fail(f"unexpected {self._tokens[0].text}; a value takes no arguments")
+                self.fail(f"unexpected {self._tokens[0].text}; a value cannot have arguments")
             return first
         arguments = []
         while self._tokens and self._tokens[0].text not in {"|", ")"}:
@@ -171,7 +171,7 @@ class _Parser:
 
     def _operand(self) -> Operand:
         if not self._tokens:
-            self.fail("a value is missing at the end of an action")
+            self.fail("an action ends without a value; write a value before }}")
         token = self._take()
         operand = self._term(token)
         names = [token.text[1:]] if token.kind == "field" else []
@@ -202,7 +202,7 @@ class _Parser:
         if word in _CONSTANTS:
             return Constant(_CONSTANTS[word])
         if word not in self._functions:
-            self.fail(f"function {word} is not defined; these are: {', '.join(sorted(self._functions))}")
+            self.fail(f"unknown function {word}; use one of {', '.join(sorted(self._functions))}")
         return Call(word, ())
 
     def _symbol(self, text: str) -> Operand:

@@ -56,7 +56,7 @@ class Template:
         """
         self.source = source
         self.is_fixed = not _OF_DATA.search(source)
-        """Whether the text depends on nothing but the labels and the value of the alert."""
+        """Whether the text depends only on the labels and the value of the alert."""
         self._nodes = parse(source, NAMES, _VARIABLES) if "{{" in source else (Text(source),) if source else ()
 
     def expand(self, data: TemplateData) -> str:
@@ -206,7 +206,7 @@ def _elements(value: object) -> Iterator[tuple[object, object]]:
     elif isinstance(value, int) and not isinstance(value, bool):
         yield from ((at, at) for at in range(value))
     else:
-        raise TemplateError(f"range over a {go_format.kind(value)}")
+        raise TemplateError(f"range cannot iterate over a {go_format.kind(value)}")
 
 
 def _field(value: object, name: str) -> object:

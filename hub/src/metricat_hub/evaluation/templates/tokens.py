@@ -1,4 +1,4 @@
-"""Tokens of a template: texts, and the words of its actions. Grammar: pkg.go.dev/text/template."""
+"""Tokens of a template: texts, and the tokens of its actions. For the grammar, see pkg.go.dev/text/template."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TOKEN = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A word of an action. `spaced`: white space precedes it."""
+    """A token of an action. `spaced`: whether white space precedes it."""
 
     kind: Kind
     text: str
@@ -37,7 +37,7 @@ class Token:
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """The words between `{{` and `}}`, and the number of the line on which they begin."""
+    """The tokens between `{{` and `}}`, and the number of the line on which they begin."""
 
     tokens: tuple[Token, ...]
     line: int

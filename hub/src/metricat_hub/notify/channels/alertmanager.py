@@ -1,8 +1,8 @@
-"""Hand-over of alerts to the Alertmanagers of a cluster.
+"""Sends alerts to the Alertmanagers of a cluster.
 
-Alertmanagers do not exchange alerts, so each of them receives all alerts. One of them is enough for a delivery: the
-repetition at the interval reaches the others after they work again. An Alertmanager that is not reached ends the
-alerts after four intervals.
+Alertmanagers do not exchange alerts, so the hub sends all alerts to each of them. A notification is delivered if one
+Alertmanager accepts it. The hub sends firing alerts again at an interval, which also reaches Alertmanagers that were
+down before. An Alertmanager that gets no alerts for four intervals resolves its alerts.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 
 _PATH = "/api/v2/alerts"
 _BATCH = 256
-"""Alerts of one request, as Prometheus sends them."""
+"""The most alerts of one request, the same as Prometheus sends."""
 
 
 class Alertmanager:
-    """The Alertmanagers of one cluster."""
+    """Sends alerts to the Alertmanagers of one cluster."""
 
     kind = "alertmanager"
     sends_resolved = True
@@ -37,7 +37,7 @@ class Alertmanager:
         self._servers = [(shown_url(one), HttpSender(one)) for one in settings.targets]
 
     def send(self, message: Message) -> Outcome:
-        """Make one attempt at each Alertmanager."""
+        """Make one attempt for each Alertmanager."""
         notification = message.notification
         found = notification.alerts
         bodies = [

@@ -1,4 +1,4 @@
-"""HTTP requests of channels, and the outcome of their responses."""
+"""HTTP requests of channels, and the outcome that a response means."""
 
 from __future__ import annotations
 
@@ -18,35 +18,35 @@ if TYPE_CHECKING:
     from metricat_hub.remote.http_client import Response
 
 _RETRIED = (401, 403, 404, 408, 425, 429)
-"""Client errors that do not mean that the message is wrong: the credentials, the address, or the time of it is."""
+"""Statuses 4xx that are not caused by the message but by credentials, URL or timing. A retry can succeed."""
 _MOST_RESPONSE = 1 << 16
 
 
 class SecretFileError(Exception):
-    """The file of a secret cannot be used. The message has its path and the remedy."""
+    """The file of a secret is not usable. The message contains its path and the remedy."""
 
 
 def reveal(secret: Secret) -> str:
-    """Return a secret.
+    """Return the text of a secret, from its file if it has one.
 
     Raises:
-        SecretFileError: its file cannot be read, or has several lines.
+        SecretFileError: the file cannot be read, is empty, or has several lines.
     """
     if not secret.file:
         return secret.value
     try:
         text = read_secret(secret.file)
     except OSError as error:
-        raise SecretFileError(f"{secret.file}: {error.strerror}; give the path of a readable file") from None
+        raise SecretFileError(f"{secret.file}: {error.strerror}; set the path of a readable file") from None
     except ValueError as error:
         raise SecretFileError(str(error)) from None
     if not text:
-        raise SecretFileError(f"{secret.file}: is empty; write the secret into it")
+        raise SecretFileError(f"{secret.file} is empty; write the secret into the file")
     return text
 
 
 def revealed(*secrets: Secret) -> list[str]:
-    """Return the secrets whose files can be read."""
+    """Return the texts of the secrets whose files can be read."""
     found = []
     for secret in secrets:
         try:
@@ -65,12 +65,12 @@ class HttpSender:
         self._lock = threading.Lock()
 
     def post(self, body: bytes, headers: Mapping[str, str], path: str = "") -> Response | Outcome:
-        """Return the response, or the outcome of a request without one.
+        """Send a request; return the response, or the outcome `failed` without a response.
 
         Args:
-            body: JSON.
+            body: the JSON body.
             headers: further headers.
-            path: the path below that of the URL.
+            path: the path to append to the URL.
         """
         target = self._target
         try:
@@ -81,12 +81,12 @@ class HttpSender:
             return Outcome("failed", str(error))
 
     def send(self, body: bytes, headers: Mapping[str, str], path: str = "") -> Outcome:
-        """Send a request whose success its status says."""
+        """Send a request; return the outcome that the status of the response means."""
         response = self.post(body, headers, path)
         return response if isinstance(response, Outcome) else outcome_of(response)
 
     def secrets(self) -> Sequence[str]:
-        """Return the secrets, and the parts of the URL that are secret."""
+        """Return the secrets, including the secret parts of the URL."""
         target = self._target
         found = revealed(target.url, target.token, target.password)
         found += [base64.b64encode(f"{target.username}:{one}".encode()).decode() for one in revealed(target.password)]
@@ -138,20 +138,20 @@ class HttpSender:
 
 
 def outcome_of(response: Response) -> Outcome:
-    """Return the outcome that a response means by its status."""
+    """Return the outcome that the status of a response means."""
     status = response.status
     if 200 <= status < 300:
         return DELIVERED
     text = f"status {status}: {response.text}"
     if status // 100 == 3:
-        return Outcome("failed", f"{text}: the service is at another address; change the URL")
+        return Outcome("failed", f"{text}: the service redirects to another URL; change the URL in the settings")
     if status // 100 == 5 or status in _RETRIED:
         return Outcome("failed", text, response.retry_after)
     return Outcome("rejected", text)
 
 
 def shown_url(target: HttpTarget) -> str:
-    """Return scheme and host of a URL; the rest may be a secret."""
+    """Return only scheme and host of the URL, because the other parts may be secret."""
     if target.url.file:
         return f"URL in {target.url.file}"
     url = urlsplit(target.url.value)

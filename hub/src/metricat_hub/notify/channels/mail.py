@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     Refused: TypeAlias = Mapping[str, tuple[int, bytes]]
 
 _LOGIN_CODES = (530, 534, 535, 538)
-"""Replies about the login: a person corrects it, and the same message succeeds."""
+"""Reply codes of SMTP about the login. After a correction of the credentials, the message can succeed."""
 _WHOLE = 2.0
-"""Limit of a whole delivery, as a multiple of the timeout of one reply."""
+"""Time limit of a whole delivery, as a multiple of the timeout of one reply."""
 
 
 class Email:
-    """A group of recipients."""
+    """Sends e-mails to a list of recipients."""
 
     kind = "email"
     resend_seconds = 0.0
@@ -41,7 +41,7 @@ class Email:
         self._settings = settings
 
     def send(self, message: Message) -> Outcome:
-        """Make one attempt for the recipients that have not got the message yet."""
+        """Make one attempt, for the recipients that have not accepted the message yet."""
         settings = self._settings
         to = [one for one in json.loads(message.progress or "[]") if one in settings.to] or list(settings.to)
         text = mail(message.notification, message.content, settings.sender, settings.to, message.at)

@@ -1,4 +1,4 @@
-"""The channels that the settings describe. Only the modules of the kinds that are used are imported."""
+"""Creates the channels of the settings. It imports only the modules of the configured kinds."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def open_channels(receivers: Sequence[ReceiverSettings]) -> Channels:
-    """Return the channels of each receiver, by name."""
+    """Create the channels of all receivers; return them by receiver and channel name."""
     return {one.name: {name: open_channel(settings) for name, settings in one.channels} for one in receivers}
 
 
 def open_channel(settings: ChannelSettings) -> Channel:
-    """Return a channel."""
+    """Create the channel for its settings."""
     if isinstance(settings, EmailChannel):
         from metricat_hub.notify.channels.mail import Email  # noqa: PLC0415 -- imports smtplib and email
 

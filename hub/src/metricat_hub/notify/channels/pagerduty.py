@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class PagerDuty:
-    """A service of PagerDuty."""
+    """Sends events to a PagerDuty service."""
 
     kind = "pagerduty"
     resend_seconds = 0.0
@@ -28,7 +28,7 @@ class PagerDuty:
         self._http = HttpSender(settings.target)
 
     def send(self, message: Message) -> Outcome:
-        """Make one attempt. A test triggers an incident and resolves it."""
+        """Make one attempt. A test message triggers an incident and resolves it immediately."""
         notification = message.notification
         try:
             key = reveal(self._settings.routing_key)

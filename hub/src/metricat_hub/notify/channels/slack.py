@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from metricat_hub.remote.http_client import Response
 
 _REJECTED = ("invalid_blocks", "invalid_blocks_format", "msg_too_long", "msg_blocks_too_long", "no_text")
-"""Errors of the Web API about the message. All others are about credentials, the channel, or the service."""
+"""Errors of the Web API that the message causes. All others concern credentials, the channel or the service."""
 _INVALID = ("invalid_payload", "invalid_blocks", "no_text", "too_many_attachments")
-"""Texts of incoming webhooks about the message."""
+"""Error texts of incoming webhooks that the message causes."""
 
 
 class _Answer(msgspec.Struct):
@@ -30,7 +30,7 @@ class _Answer(msgspec.Struct):
 
 
 class Slack:
-    """A Slack channel."""
+    """Sends messages to a Slack channel."""
 
     kind = "slack"
     resend_seconds = 0.0
@@ -74,7 +74,7 @@ def _api_outcome(response: Response) -> Outcome:
     try:
         answer = msgspec.json.decode(response.body, type=_Answer)
     except msgspec.MsgspecError:
-        return Outcome("failed", "the response is not one of Slack's Web API")
+        return Outcome("failed", "the response is not from Slack's Web API; check the proxy and the network")
     if answer.ok:
         return DELIVERED
     return Outcome("rejected" if answer.error in _REJECTED else "failed", f"Slack: {answer.error or 'unknown error'}")

@@ -1,4 +1,4 @@
-"""Webhooks: JSON by POST, with a signature."""
+"""Webhooks: POST requests with JSON and a signature."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SIGNATURE: Final = "X-Metricat-Signature"
 IDENTITY: Final = "Idempotency-Key"
-"""The same for each attempt of one notification, so that a receiver recognizes a repetition."""
+"""The header with the identity of the notification, by which a receiver detects a repeated request."""
 
 
 class Webhook:

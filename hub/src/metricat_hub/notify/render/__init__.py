@@ -1,1 +1,1 @@
-"""The messages of each channel, as the service expects them. Pure."""
+"""Builds the messages of each kind of channel, in the format of the service. Pure."""

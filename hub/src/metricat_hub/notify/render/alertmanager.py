@@ -1,4 +1,4 @@
-"""Alerts as Alertmanager's API v2 accepts them. Pure."""
+"""Alerts in the format of Alertmanager's API v2. Pure."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from metricat_hub.model.alerts import ActiveAlert
 
 _MISSED_INTERVALS = 4
-"""A firing alert ends after so many intervals without a repetition, as Prometheus' alerts do."""
+"""The number of intervals without a repetition after which Alertmanager resolves an alert, as for Prometheus."""
 
 
 def alerts(found: Sequence[ActiveAlert], url: str, at: int, interval: int) -> bytes:
-    """Return the JSON text of alerts at a time; `interval` is the time until they are sent again, in milliseconds."""
+    """Return alerts as JSON. `at` is the current time, `interval` the time between two repetitions, in milliseconds."""
     return msgspec.json.encode(
         [
             {

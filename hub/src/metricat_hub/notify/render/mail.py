@@ -23,10 +23,10 @@ _OTHER, _RESOLVED = "#444444", "#1b6e3c"
 
 
 def mail(notification: Notification, content: Content, sender: str, to: Sequence[str], at: int) -> EmailMessage:
-    """Return the message. `at` is its date in milliseconds.
+    """Return the e-mail. `at` is its date in milliseconds since 1970.
 
-    Messages about one group refer to the same message, so that mail programs show them as one conversation. A message
-    that is sent twice has the same Message-ID.
+    Messages about one group have the same message in References, so that mail programs show them as one conversation. A
+    repeated message has the same Message-ID.
     """
     policy = SMTP if all(one.isascii() for one in (sender, *to)) else SMTPUTF8
     domain = sender.rpartition("@")[2]
@@ -45,7 +45,7 @@ def mail(notification: Notification, content: Content, sender: str, to: Sequence
 
 
 def plain(content: Content) -> str:
-    """Return the plain text."""
+    """Return the content as plain text."""
     parts = [content.title]
     for text in content.alerts:
         state = "Resolved: " if text.status == "resolved" else ""
@@ -63,7 +63,7 @@ def plain(content: Content) -> str:
 
 
 def html(content: Content) -> str:
-    """Return the page."""
+    """Return the content as HTML."""
     parts = [
         '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width"></head>',

@@ -23,7 +23,7 @@ _SEVERITIES: Final = ("critical", "error", "warning", "info")
 
 
 def event(notification: Notification, content: Content, routing_key: str, action: Action) -> bytes:
-    """Return the JSON text of an event. All events about a group belong to one incident."""
+    """Return the event as JSON. All events about a group belong to one incident."""
     found: dict[str, Any] = {
         "routing_key": routing_key,
         "event_action": action,
@@ -66,5 +66,5 @@ def event(notification: Notification, content: Content, routing_key: str, action
 
 
 def dedup_key(group_key: str) -> str:
-    """Return the key of the incident: that of the group, or its hash if it is too long."""
+    """Return the key of the incident: the key of the group, or its hash if the key is too long."""
     return group_key if len(group_key) <= _MOST_KEY else hashlib.sha256(group_key.encode()).hexdigest()

@@ -10,11 +10,11 @@ if TYPE_CHECKING:
     from metricat_hub.notify.content import AlertText
 
 _MOST = 1_000
-"""Characters of one line."""
+"""The most characters of one line."""
 
 
 def rows(text: AlertText) -> list[tuple[str, str]]:
-    """Return name and value of each line about an alert, without summary, description and links."""
+    """Return the lines about an alert as pairs of name and value, without summary, description and links."""
     found = []
     if text.value:
         found.append(("Value", f"{text.value} (threshold {text.threshold})" if text.threshold else text.value))
@@ -28,11 +28,11 @@ def rows(text: AlertText) -> list[tuple[str, str]]:
 
 
 def description(text: AlertText) -> str:
-    """Return the description of an alert, with the processes that cause it, as one line."""
+    """Return the description of an alert and the processes that cause it, as one line."""
     return one_line(text.description, 3 * _MOST)
 
 
 def links(text: AlertText) -> list[tuple[str, str]]:
-    """Return name and URL of each page about an alert. Only URLs with http or https are links."""
+    """Return name and URL of each page about an alert. Only URLs with http or https are included."""
     pairs = (("Details", text.link), ("Runbook", text.runbook))
     return [(name, url) for name, url in pairs if url.startswith(("http://", "https://")) and url.isprintable()]

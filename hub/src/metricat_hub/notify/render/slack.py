@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 _MOST_HEADER, _MOST_SECTION = 150, 3000
 """Slack's limits in characters."""
 _MOST_ALERTS = 15
-"""Slack accepts 50 blocks."""
+"""The most alerts in one message. Slack accepts 50 blocks."""
 _ICONS = {"critical": ":red_circle:", "error": ":red_circle:", "warning": ":large_orange_circle:"}
 _OTHER, _RESOLVED = ":large_blue_circle:", ":large_green_circle:"
 
 
 def body(content: Content, channel: str, mentions: Sequence[str]) -> bytes:
-    """Return the JSON text for an incoming webhook or for `chat.postMessage`."""
+    """Return the JSON body for an incoming webhook or for `chat.postMessage`."""
     called = " ".join(map(_mention, mentions)) if content.status == "firing" else ""
     blocks: list[dict[str, Any]] = [
         {"type": "header", "text": {"type": "plain_text", "text": one_line(content.title, _MOST_HEADER)}}

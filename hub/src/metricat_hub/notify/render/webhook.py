@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from metricat_hub.notify.content import Content
 
 _NEVER = "0001-01-01T00:00:00Z"
-"""The end of an alert that is firing, as Go writes the zero time."""
+"""The end of a firing alert: Go's zero time."""
 
 
 def body(notification: Notification, content: Content, most_alerts: int = 0) -> bytes:
-    """Return the JSON text; `most_alerts` limits its alerts, 0: all."""
+    """Return the JSON body. `most_alerts` limits the number of alerts; 0: no limit."""
     alerts = notification.alerts
     shown = alerts[:most_alerts] if most_alerts else alerts
     texts = {one.alert.fingerprint: one for one in content.alerts}
@@ -69,13 +69,13 @@ def begin(alert: ActiveAlert) -> int:
 
 
 def common(pairs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Return the pairs that all mappings have."""
+    """Return the pairs of key and value that all mappings contain."""
     if not pairs:
         return {}
     return {name: value for name, value in pairs[0].items() if all(one.get(name) == value for one in pairs)}
 
 
 def signature(secret: str, seconds: int, content: bytes) -> str:
-    """Return the value of the header X-Metricat-Signature: the time, and the HMAC-SHA256 of time, dot and body."""
+    """Return the header X-Metricat-Signature: the time in seconds, and the HMAC-SHA256 of `TIME.BODY`."""
     digest = hmac.new(secret.encode(), f"{seconds}.".encode() + content, hashlib.sha256).hexdigest()
     return f"t={seconds},v1={digest}"

@@ -138,10 +138,10 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
         ("scrape_interval: 0s", "line 3: scrape_configs[0].scrape_interval: the duration '0s' is 0; write for example 15s"),
         ("scrape_interval: 5s\n  scrape_timeout: 6s", "line 4: scrape_configs[0].scrape_timeout: above scrape_interval; lower it"),
         ("scrape_intervall: 5s", "line 3: scrape_configs[0].scrape_intervall: unknown key; did you mean scrape_interval?"),
-        ("oauth2: {}", "line 3: scrape_configs[0].oauth2: this setting of Prometheus is not supported; remove it"),
+        ("oauth2: {}", "line 3: scrape_configs[0].oauth2: the hub does not support this setting; remove it"),
         (
             "kubernetes_sd_configs: []",
-            "line 3: scrape_configs[0].kubernetes_sd_configs: this setting of Prometheus is not supported; "
+            "line 3: scrape_configs[0].kubernetes_sd_configs: the hub does not support this setting; "
             "use static_configs or file_sd_configs",
         ),
         ("scheme: ftp", "line 3: scrape_configs[0].scheme: unknown value 'ftp'; write one of http, https"),
@@ -171,7 +171,7 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
         ),
         (
             "tls_config: {cert: a}",
-            "line 3: scrape_configs[0].tls_config.cert: this setting of Prometheus is not supported; "
+            "line 3: scrape_configs[0].tls_config.cert: the hub does not support this setting; "
             "write the certificate to a file and give its path in cert_file",
         ),
         (
@@ -216,10 +216,10 @@ def test_wrong_settings_are_named_with_line_and_remedy(tmp_path: Path, text: str
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("rule_files: []", "line 1: rule_files: this setting of Prometheus is not supported; remove it"),
+        ("rule_files: []", "line 1: rule_files: the hub does not support this setting; remove it"),
         ("scrape_configs: [{}]", "line 1: scrape_configs[0].job_name: missing; write a name"),
         ("scrape_configs: [{job_name: a}, {job_name: a}]", "line 1: scrape_configs[1].job_name: two jobs have the name 'a'; rename one of them"),
-        ("global: {external_labels: {a: b}}", "line 1: global.external_labels: this setting of Prometheus is not supported; remove it, or set the labels with relabel_configs"),
+        ("global: {external_labels: {a: b}}", "line 1: global.external_labels: the hub does not support this setting; remove it, or set the labels with relabel_configs"),
         ("- a", "line 1: the file: not a mapping; write KEY: VALUE lines"),
     ],
 )  # fmt: skip
