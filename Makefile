@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help up web docs demo demo-down demo-stop test test-e2e test-slow test-old-kubernetes test-mutation chaos soak \
 	e2e slow bench bench-agent bench-alerts bench-hub bench-operator \
-	lint format generate verify scan-code images wheel wheels release release-check release-notes deps-lock clean
+	lint format generate verify scan-code audit sbom fuzz images wheel wheels release release-check release-notes deps-lock clean
 
 # Tests start hundreds of our programs. Without bytecode, each start compiles all modules.
 unexport PYTHONDONTWRITEBYTECODE
@@ -13,6 +13,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 TOOLS := $(BIN)/python -m metricat_tools
 SECURITY := .venv-security
+FUZZER := dist/fuzz/packages/ready
 PAGE := hub/src/metricat_hub/page/index.html
 PAGE_PACKAGES := web/node_modules/.package-lock.json
 MYPY_CACHE := $(or $(METRICAT_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/metricat)/mypy
@@ -61,7 +62,7 @@ verify: $(READY) ## Check that every generated file is up to date
 	@$(TOOLS) generate --check
 
 deps-lock: $(READY) ## Pin the newest Python packages, with hashes
-	@for name in operator agent hub uv dev security; do \
+	@for name in operator agent hub uv dev security fuzz; do \
 		$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --universal \
 			--python-version 3.11 -o requirements/$$name.txt requirements/$$name.in || exit 1; \
 	done
@@ -70,6 +71,15 @@ deps-lock: $(READY) ## Pin the newest Python packages, with hashes
 
 scan-code: $(READY) $(SECURITY)/ready ## Report insecure calls by the rules of tools/semgrep (ruff reports others in make lint)
 	@$(TOOLS) security scan
+
+audit: $(READY) $(SECURITY)/ready ## Report known vulnerabilities of the pinned packages (needs access to their data)
+	@$(TOOLS) security audit
+
+sbom: $(READY) $(SECURITY)/ready ## Write an SBOM (CycloneDX) of the pinned packages of each image into dist/
+	@$(TOOLS) security sbom
+
+fuzz: $(READY) $(FUZZER) ## Search for input that a parser does not handle (PARSER=hub-promql SECONDS=600)
+	@$(TOOLS) security fuzz $(PARSER) $(if $(SECONDS),--seconds $(SECONDS))
 
 ##@ Tests
 
@@ -163,6 +173,11 @@ $(SECURITY)/ready: requirements/security.txt | $(READY)
 	@$(BIN)/python -m venv --clear $(SECURITY)
 	@$(BIN)/uv pip install --quiet --python $(SECURITY)/bin/python --require-hashes -r requirements/security.txt || \
 		$(SECURITY)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/security.txt
+	@touch $@
+
+$(FUZZER): requirements/fuzz.txt | $(READY)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --target $(@D) --require-hashes -r requirements/fuzz.txt || \
+		$(BIN)/pip install --quiet --disable-pip-version-check --target $(@D) --require-hashes -r requirements/fuzz.txt
 	@touch $@
 
 # Without Node.js or its packages everything but the page works: the hub says how to build it.

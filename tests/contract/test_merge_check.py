@@ -11,7 +11,7 @@ import pytest
 from support.paths import ROOT
 
 _MAKEFILE = """\
-lint verify scan-code test-e2e:
+lint verify scan-code sbom test-e2e:
 	@echo ran $@
 test:
 	@{python} -m pytest -q --rootdir=. -p no:hypothesispytest -p no:anyio --numprocesses=1 tests $(PYTEST)

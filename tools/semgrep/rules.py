@@ -19,6 +19,7 @@ from pathlib import Path
 
 import cramjam
 import httpx2
+import msgspec
 import yaml
 from yaml import CSafeLoader, FullLoader
 
@@ -184,3 +185,10 @@ def responses(url):
         error.read()
     # ok: body-without-limit
     Path("answer").open().read()
+
+
+def json_texts(body):
+    # ruleid: json-of-others
+    msgspec.json.decode(body, type=list)
+    # ok: json-of-others
+    decode_json(body, list)

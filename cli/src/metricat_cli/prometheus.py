@@ -83,5 +83,5 @@ class PrometheusClient:
 def _error_text(body: bytes) -> str:
     try:
         return str(json.loads(body)["error"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return body[:200].decode(errors="replace").strip() or "empty response"

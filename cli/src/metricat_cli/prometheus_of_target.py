@@ -30,7 +30,7 @@ class ProxiedPrometheus(PrometheusClient):
         content = self.api.pod(self.namespace, pod, address.port or 9090, path, tls=address.scheme == "https")
         try:
             return json.loads(content)["data"]
-        except (ValueError, KeyError, TypeError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise CommandError(f"{self.url} does not respond like Prometheus. Set --prometheus to its URL") from error
 
 

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 _TAG = "tag:yaml.org,2002:"
 _SCALARS = ("str", "null", "bool", "int", "float", "timestamp", "value")
 _TOO_DEEP = "nested too deeply or recursively"
+_MOST_COPIES = 100_000
+"""Of values that aliases repeat. Lists of aliases of lists of aliases make billions of values from a few lines."""
 
 
 class YamlError(Exception):
@@ -57,7 +59,7 @@ def read_text(text: str | TextIO) -> Node | None:
     """Return the content of a text, None for an empty one; raise `YamlError`, whose message shows no content."""
     try:
         root = yaml.compose(text, yaml.SafeLoader)
-        return None if root is None else _node(root)
+        return None if root is None else _Reader().node(root)
     except RecursionError:
         raise YamlError(f"invalid YAML: {_TOO_DEEP}; write KEY: VALUE lines") from None
     except (ValueError, yaml.YAMLError) as error:
@@ -78,39 +80,58 @@ def plain(node: Node | None) -> object:
     return [plain(one) for one in node.value]
 
 
-def _node(node: yaml.Node) -> Node:
-    kind = str(node.tag).removeprefix(_TAG)
-    line = _line(node)
-    if isinstance(node, yaml.ScalarNode) and kind in _SCALARS:
-        return Node(str(node.value), line, "str" if kind == "value" else kind)
-    if isinstance(node, yaml.SequenceNode) and kind == "seq":
-        return Node([_node(item) for item in node.value], line, kind)
-    if isinstance(node, yaml.MappingNode) and kind == "map":
-        return Node(_mapping(node), line, kind)
-    raise YamlError(f"invalid YAML: the tag {node.tag} in line {line} is not supported; write the value without a tag")
+class _Reader:
+    """Reads one document."""
 
+    def __init__(self) -> None:
+        self._seen: set[int] = set()
+        self._copies = 0
 
-def _mapping(node: yaml.MappingNode) -> dict[str, Node]:
-    """Return the pairs of a mapping; its own keys take precedence over those merged with ``<<``."""
-    merged: dict[str, Node] = {}
-    own: dict[str, Node] = {}
-    for key, value in node.value:
-        line = _line(key)
-        if key.tag == f"{_TAG}merge":
-            for source in value.value if isinstance(value, yaml.SequenceNode) else [value]:
-                if not isinstance(source, yaml.MappingNode):
-                    raise YamlError(f"invalid YAML: << in line {line} is not followed by a mapping; name an anchor")
-                merged = {**_mapping(source), **merged}
-            continue
-        if not isinstance(key, yaml.ScalarNode):
-            raise YamlError(f"invalid YAML: a key in line {line} is not text; write KEY: VALUE lines")
-        name = str(key.value)
-        if name in own:
-            raise YamlError(
-                f"the key {name} is given twice, in line {own[name].line} and in line {line}; remove one of them"
-            )
-        own[name] = Node((made := _node(value)).value, line, made.kind)
-    return {**merged, **own}
+    def node(self, node: yaml.Node) -> Node:
+        """Return a value, and that of an alias as a copy."""
+        self._count(node)
+        kind = str(node.tag).removeprefix(_TAG)
+        line = _line(node)
+        if isinstance(node, yaml.ScalarNode) and kind in _SCALARS:
+            return Node(str(node.value), line, "str" if kind == "value" else kind)
+        if isinstance(node, yaml.SequenceNode) and kind == "seq":
+            return Node([self.node(item) for item in node.value], line, kind)
+        if isinstance(node, yaml.MappingNode) and kind == "map":
+            return Node(self._mapping(node), line, kind)
+        raise YamlError(
+            f"invalid YAML: the tag {node.tag} in line {line} is not supported; write the value without a tag"
+        )
+
+    def _mapping(self, node: yaml.MappingNode) -> dict[str, Node]:
+        """Return the pairs of a mapping; its own keys take precedence over those merged with ``<<``."""
+        merged: dict[str, Node] = {}
+        own: dict[str, Node] = {}
+        for key, value in node.value:
+            line = _line(key)
+            if key.tag == f"{_TAG}merge":
+                for source in value.value if isinstance(value, yaml.SequenceNode) else [value]:
+                    if not isinstance(source, yaml.MappingNode):
+                        raise YamlError(f"invalid YAML: << in line {line} is not followed by a mapping; name an anchor")
+                    self._count(source)
+                    merged = {**self._mapping(source), **merged}
+                continue
+            if not isinstance(key, yaml.ScalarNode):
+                raise YamlError(f"invalid YAML: a key in line {line} is not text; write KEY: VALUE lines")
+            name = str(key.value)
+            if name in own:
+                raise YamlError(
+                    f"the key {name} is given twice, in line {own[name].line} and in line {line}; remove one of them"
+                )
+            own[name] = Node((made := self.node(value)).value, line, made.kind)
+        return {**merged, **own}
+
+    def _count(self, node: yaml.Node) -> None:
+        if id(node) not in self._seen:
+            self._seen.add(id(node))
+            return
+        self._copies += 1
+        if self._copies > _MOST_COPIES:
+            raise YamlError(f"invalid YAML: aliases repeat more than {_MOST_COPIES} values; write fewer aliases")
 
 
 def _line(node: yaml.Node) -> int:

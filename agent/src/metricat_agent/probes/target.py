@@ -96,6 +96,8 @@ def _decoded(text: str) -> object:
         return json.loads(text, parse_int=str, parse_float=str, object_pairs_hook=_pairs)
     except json.JSONDecodeError as error:
         raise ValueError(f"not valid JSON ({error.msg}); write a URL, or for example {_EXAMPLE}") from None
+    except RecursionError:
+        raise ValueError(f"JSON nested too deeply; write a URL, or for example {_EXAMPLE}") from None
 
 
 def _pairs(pairs: list[tuple[str, object]]) -> dict[str, object]:

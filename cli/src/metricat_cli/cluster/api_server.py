@@ -58,7 +58,7 @@ class ApiServer:
         content = self.read(path, query)
         try:
             found = json.loads(content)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise ApiError(0, f"{path} returned no JSON. Check the server of the kubeconfig") from error
         return found if isinstance(found, dict) else {}
 
@@ -158,7 +158,7 @@ class ApiServer:
     def _refused(self, code: int, path: str, content: bytes) -> ApiError:
         try:
             message = str(json.loads(content)["message"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, RecursionError):
             message = " ".join(content[:200].decode(errors="replace").split())
         what = path.partition("?")[0]
         if code == http.client.UNAUTHORIZED and "/proxy/" not in what:

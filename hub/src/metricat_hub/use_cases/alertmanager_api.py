@@ -11,6 +11,7 @@ import msgspec
 from metricat_hub.dispatch.matchers import AlertMatchers
 from metricat_hub.dispatch.silences import Silence
 from metricat_hub.model.errors import StoreUnavailableError
+from metricat_hub.model.json_text import decode_json
 from metricat_hub.model.ports import Matcher
 from metricat_hub.model.times import parse_rfc3339, rfc3339
 from metricat_hub.remote.http_client import RequestError
@@ -129,14 +130,14 @@ class AlertmanagerApi:
         comment = given.comment or "created with Metricat"  # Alertmanager needs one
         body = _Silence(matchers, rfc3339(given.starts), rfc3339(given.ends), given.author, comment, given.id)
         response = self._checked(self._send("POST", _SILENCES, msgspec.json.encode(body)))
-        return self.silence(str(msgspec.json.decode(response.body)["silenceID"]))
+        return self.silence(str(decode_json(response.body)["silenceID"]))
 
     def _get(self, path: str, kind: Any) -> Any:
         response = self._send("GET", path)
         if response.status != 200:
             raise self._unavailable(f"answers {response.status}: {response.text}")
         try:
-            return msgspec.json.decode(response.body, type=kind)
+            return decode_json(response.body, kind)
         except msgspec.MsgspecError as error:
             raise self._unavailable(f"is not an Alertmanager: {error}") from None
 

@@ -9,6 +9,7 @@ import msgspec
 from metricat_hub.model.alert_episodes import END_NOT_OBSERVED
 from metricat_hub.model.alerts import AlertEvent
 from metricat_hub.model.errors import StoreUnavailableError
+from metricat_hub.model.json_text import decode_json
 from metricat_hub.remote.http_client import RequestError
 from metricat_hub.use_cases.alert_series import SOURCES
 from metricat_hub.use_cases.alertmanager import ReportedAlert, firing_event
@@ -55,6 +56,7 @@ def _active(client: Client) -> Sequence[ReportedAlert]:
     if response.status != 200:
         raise StoreUnavailableError(f"{where} answers {response.status}: {response.text}. {remedy}")
     try:
-        return msgspec.json.decode(response.body, type=list[ReportedAlert])
+        found: list[ReportedAlert] = decode_json(response.body, list[ReportedAlert])
     except msgspec.MsgspecError as error:
         raise StoreUnavailableError(f"{where} is not an Alertmanager: {error}. {remedy}") from None
+    return found

@@ -9,8 +9,9 @@ import msgspec
 
 from metricat_agent.config.yaml_text import YamlError, plain, read_text
 from metricat_hub.model.errors import HubError, InvalidQueryError
+from metricat_hub.model.json_text import decode_json
 from metricat_hub.model.labels import from_mapping
-from metricat_hub.sources.scrape.relabel import ACTIONS, Rule, relabel
+from metricat_hub.sources.scrape.relabel import ACTIONS, Rule, check, relabel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -42,7 +43,7 @@ def sent_alerts(api: Api) -> SentAlerts:
     A server that does not return a configuration adds nothing: Thanos and Mimir store the external labels of alerts.
     """
     try:
-        text = msgspec.json.decode(api.get("/status/config").data, type=_Config).yaml
+        text = decode_json(api.get("/status/config").data, _Config).yaml
         root = plain(read_text(text))
     except (HubError, msgspec.MsgspecError, YamlError):
         root = None
@@ -50,10 +51,15 @@ def sent_alerts(api: Api) -> SentAlerts:
 
 
 def parse(root: object) -> SentAlerts:
-    """Return the settings of a parsed configuration."""
-    external = _section(root, "global").get("external_labels") or {}
-    rules = _section(root, "alerting").get("alert_relabel_configs") or []
-    return SentAlerts(external, tuple(rule for one in rules if (rule := _rule(one)) is not None))
+    """Return the settings of a parsed configuration. Parts of another type are ignored: Prometheus reads none."""
+    external = _section(root, "global").get("external_labels")
+    rules = _section(root, "alerting").get("alert_relabel_configs")
+    return SentAlerts(
+        {name: value for name, value in external.items() if isinstance(value, str)}
+        if isinstance(external, dict)
+        else {},
+        tuple(rule for one in (rules if isinstance(rules, list) else []) if (rule := _rule(one)) is not None),
+    )
 
 
 def _section(root: object, name: str) -> Mapping[str, Any]:
@@ -61,21 +67,25 @@ def _section(root: object, name: str) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _rule(given: Mapping[str, Any]) -> Rule | None:
-    """Return a rule; None for an unknown action or an invalid expression."""
+def _rule(given: object) -> Rule | None:
+    """Return a rule; None for an unknown action, an invalid expression or a value of another type."""
+    if not isinstance(given, dict):
+        return None
+    sources = given.get("source_labels") or []
+    texts = {name: value for name, value in given.items() if isinstance(value, str)}
+    if not isinstance(sources, list) or not all(isinstance(one, str) for one in sources):
+        return None
     plain_rule = Rule()
-    action = given.get("action", plain_rule.action)
-    if action not in ACTIONS:
-        return None
     try:
-        return Rule(
-            cast("Any", action),
-            tuple(given.get("source_labels") or ()),
-            given.get("separator", plain_rule.separator),
-            given.get("regex", plain_rule.regex),
-            int(given.get("modulus", 0)),
-            given.get("target_label", plain_rule.target_label),
-            given.get("replacement", plain_rule.replacement),
+        rule = Rule(
+            cast("Any", texts.get("action", plain_rule.action)),
+            tuple(sources),
+            texts.get("separator", plain_rule.separator),
+            texts.get("regex", plain_rule.regex),
+            int(texts.get("modulus", "0")),
+            texts.get("target_label", plain_rule.target_label),
+            texts.get("replacement", plain_rule.replacement),
         )
-    except InvalidQueryError:
+    except (InvalidQueryError, ValueError):
         return None
+    return None if rule.action not in ACTIONS or check(rule) else rule

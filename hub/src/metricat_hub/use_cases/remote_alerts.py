@@ -9,6 +9,7 @@ import msgspec
 
 from metricat_hub.model.alerts import ActiveAlert, fingerprint
 from metricat_hub.model.errors import StoreUnavailableError
+from metricat_hub.model.json_text import decode_json
 from metricat_hub.model.labels import from_mapping
 from metricat_hub.model.times import parse_rfc3339
 from metricat_hub.use_cases.notifications import AlertView
@@ -60,7 +61,7 @@ class RemoteAlerts:
     def rules(self) -> Sequence[RemoteRule]:
         """Return the alert rules of the Prometheus; raise `HubError` if it does not answer."""
         try:
-            found = msgspec.json.decode(self._api.get("/rules", [("type", "alert")]).data, type=_Groups)
+            found = decode_json(self._api.get("/rules", [("type", "alert")]).data, _Groups)
         except msgspec.MsgspecError as error:
             raise StoreUnavailableError(f"{self._api.server.shown} has no API of rules: {error}.") from None
         return [rule for group in found.groups for rule in group.rules]

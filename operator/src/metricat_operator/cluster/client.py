@@ -395,6 +395,6 @@ def _error(status: int, body: str | bytes | None, request: str) -> ApiError:
         code = int(found["code"])
         message = found.get("message") or "no message"
         return ApiError(status or code, str(found.get("reason") or "Unknown"), str(message))
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         text = body.decode(errors="replace") if isinstance(body, bytes) else body
         return ApiError(status, "Unknown", f"{request}: HTTP {status}: {(text or '').strip()[:200]}")

@@ -50,7 +50,7 @@ def _tag(version: str) -> None:
     if _output("git", "tag", "--list", f"v{version}"):
         raise ToolError(f"the tag v{version} exists. Choose the next version.")
     _check(version)
-    for target in ("lint", "verify", "test", "test-e2e"):
+    for target in ("lint", "verify", "scan-code", "sbom", "test", "test-e2e"):
         _run("make", target)
     _run("git", "tag", "--annotate", f"v{version}", "--message", f"Metricat {version}")
     print(f"created the tag v{version}. Publish it: git push origin v{version}")

@@ -102,7 +102,7 @@ class Session:
             )
         try:
             found = json.loads(content)
-        except ValueError:
+        except (ValueError, RecursionError):
             found = {"message": content[:500].decode("utf-8", "replace")}
         return response.status, found if isinstance(found, dict) else {}
 

@@ -12,6 +12,7 @@ from metricat_hub.access.principal import SCOPES
 from metricat_hub.api.accounts.bodies import KeyView, UserView
 from metricat_hub.api.problems import Problem
 from metricat_hub.api.services import services
+from metricat_hub.model.json_text import decode_json
 from metricat_hub.model.times import rfc3339
 
 if TYPE_CHECKING:
@@ -64,9 +65,10 @@ async def json_body(request: Request, kind: type[T]) -> T:
         if len(body) > _LARGEST:
             raise Problem(413, f"the body is larger than {_LARGEST} bytes; send a smaller body")
     try:
-        return msgspec.json.decode(body, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        found: T = decode_json(body, kind)
+    except msgspec.MsgspecError as error:
         raise Problem(400, f"invalid body: {str(error)[:300]}; see the request's schema at /docs") from None
+    return found
 
 
 def parse_time(text: str) -> int:

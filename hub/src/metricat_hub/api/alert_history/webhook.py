@@ -11,6 +11,7 @@ from metricat_hub.access.authenticators import check
 from metricat_hub.api.accounts.requests import principal_of
 from metricat_hub.api.problems import Problem
 from metricat_hub.api.services import services
+from metricat_hub.model.json_text import decode_json
 from metricat_hub.use_cases.alertmanager import AlertmanagerMessage, message_events
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ async def alertmanager_webhook(request: Request) -> Response:
                 413, f"the body is larger than {_LARGEST} bytes; set max_alerts in Alertmanager's webhook_config"
             )
     try:
-        message = msgspec.json.decode(body, type=AlertmanagerMessage)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        message = decode_json(body, AlertmanagerMessage)
+    except msgspec.MsgspecError as error:
         raise Problem(
             400,
             f"the body is not a message of Alertmanager's webhook: {str(error)[:300]}; send version 4 of its JSON "

@@ -30,6 +30,7 @@ _CONSTANTS = {"true": True, "false": False, "nil": None}
 _UNSUPPORTED = ("define", "template", "block")
 _CLOSING = ("end", "else")
 _MOST_NESTED = 100
+_MOST_PARENTHESES = 50
 
 
 def parse(source: str, functions: Collection[str], variables: Collection[str]) -> tuple[Node, ...]:
@@ -53,6 +54,7 @@ class _Parser:
         self._tokens: list[Token] = []
         self._line = 1
         self._loops = 0
+        self._parentheses = 0
 
     def fail(self, why: str) -> NoReturn:
         raise TemplateError(f"line {self._line}: {why}")
@@ -210,9 +212,13 @@ class _Parser:
             return Dot()
         if text != "(":
             self.fail(f"unexpected {text}")
+        if self._parentheses == _MOST_PARENTHESES:
+            self.fail(f"more than {_MOST_PARENTHESES} nested parentheses; use variables")
+        self._parentheses += 1
         value = self._pipeline()
         if not self._tokens or self._take().text != ")":
             self.fail("a parenthesis does not end; write ) after the value")
+        self._parentheses -= 1
         return value
 
     def _string(self, text: str) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from metricat_hub.model.json_text import decode_json
 from metricat_hub.notify.channels.http import HttpSender, outcome_of, shown_url
 from metricat_hub.notify.outcome import DELIVERED, Outcome
 from metricat_hub.notify.render import slack
@@ -72,7 +73,7 @@ def _api_outcome(response: Response) -> Outcome:
     if outcome.result != "delivered":
         return outcome
     try:
-        answer = msgspec.json.decode(response.body, type=_Answer)
+        answer = decode_json(response.body, _Answer)
     except msgspec.MsgspecError:
         return Outcome("failed", "the response is not from Slack's Web API; check the proxy and the network")
     if answer.ok:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, cast
 import msgspec
 import numpy as np
 
+from metricat_hub.model.json_text import decode_json
 from metricat_hub.sources.write.columns import Columns, checked
 from metricat_hub.sources.write.errors import DecodeError, InvalidSeriesError
 
@@ -49,8 +50,8 @@ class JsonBatch:
 def decode(body: bytes, now: int) -> JsonBatch:
     """Return the batch; raise `DecodeError` if it is not one. ``now`` is the time of samples without a timestamp."""
     try:
-        found = msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+        found = decode_json(body)
+    except msgspec.DecodeError as error:
         raise DecodeError(f"the body is not JSON: {error}") from None
     if not isinstance(found, dict):
         raise DecodeError("the body is not a JSON object")

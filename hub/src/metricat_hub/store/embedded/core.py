@@ -197,6 +197,7 @@ class Core:
             self.metadata[name] = Metadata(kind, text, unit)
         state = dict(run("SELECT name, value FROM state").fetchall())
         if "progress" in state:
+            # nosemgrep: json-of-others -- the hub wrote it
             self.progress = msgspec.json.decode(state["progress"], type=Progress)
         if "times" in state:
             self.times.restore(state["times"])
@@ -226,4 +227,4 @@ class Core:
 
 def decode_labels(data: bytes) -> tuple[tuple[str, str], ...]:
     """Return the labels of a row of the table `series`."""
-    return msgspec.json.decode(data, type=tuple[tuple[str, str], ...])
+    return msgspec.json.decode(data, type=tuple[tuple[str, str], ...])  # nosemgrep: json-of-others -- the hub wrote it

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import msgspec
 import numpy as np
 
+from metricat_hub.model.json_text import decode_json
 from metricat_hub.model.labels import NAME, from_mapping, metric_name, text
 from metricat_hub.model.samples import STALE, Batch, is_stale
 from metricat_hub.store.embedded.settings import DAY, Settings
@@ -128,7 +129,7 @@ class _Importer:
 
     def add(self, line: str) -> None:
         if line.startswith('{"'):
-            one = msgspec.json.decode(line, type=_Line)
+            one = decode_json(line, _Line)
             if len(one.values) != len(one.timestamps):
                 raise ValueError(f"{len(one.values)} values and {len(one.timestamps)} timestamps")
             labels = from_mapping(one.metric)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from metricat_hub.model.errors import ReadOnlyStoreError, StoreUnavailableError
+from metricat_hub.model.json_text import decode_json
 from metricat_hub.model.labels import NAME, from_mapping
 from metricat_hub.model.metadata import Metadata, MetricType
 from metricat_hub.model.ports import Selection
@@ -124,7 +125,7 @@ class PrometheusStore:
         """Return the metadata of each metric by name; nothing if the server has no such endpoint."""
         answer = self.api.get("/metadata")
         try:
-            found = msgspec.json.decode(answer.data, type=dict[str, list[_Metadata]])
+            found = decode_json(answer.data, dict[str, list[_Metadata]])
         except msgspec.MsgspecError as error:
             raise self.api.unavailable(f"invalid metadata: {error}") from None
         return {name: _metadata(entries[0]) for name, entries in found.items() if entries}
@@ -168,7 +169,7 @@ class PrometheusStore:
 
     def _list(self, data: msgspec.Raw, kind: type[T]) -> list[T]:
         try:
-            return msgspec.json.decode(data, type=list[kind] | None) or []  # type: ignore[valid-type] # a type at run time
+            return decode_json(data, list[kind] | None) or []  # type: ignore[valid-type] # a type at run time
         except msgspec.MsgspecError as error:
             raise self.api.unavailable(f"invalid list: {error}") from None
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
+from metricat_hub.model.json_text import decode_json
 from metricat_hub.sources.write.errors import DecodeError
 from metricat_hub.sources.write.protobuf import BYTES, FIXED64, VARINT, double, fields, signed, text, varint
 
@@ -112,8 +113,8 @@ def from_protobuf(data: bytes) -> Message:
 def from_json(data: bytes) -> Message:
     """Return the same from JSON; raise `DecodeError` if the text is not one."""
     try:
-        found = msgspec.json.decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+        found = decode_json(data)
+    except msgspec.DecodeError as error:
         raise DecodeError(f"the body is not JSON: {error}") from None
     if not isinstance(found, dict):
         raise DecodeError("the body is not a JSON object")
