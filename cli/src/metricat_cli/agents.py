@@ -41,7 +41,7 @@ def port(pod: Object) -> int:
 
 
 def running(found: Iterable[Object]) -> list[Object]:
-    """Return the pods that run."""
+    """Return the pods in the phase Running that are not being deleted."""
     return [
         pod
         for pod in found

@@ -9,7 +9,7 @@ from metricat_cli.errors import ArgumentError
 
 
 class Parser(ArgumentParser):
-    """A parser whose errors are one sentence, and the command that prints the help."""
+    """A parser that reports an error as one sentence, with the command that prints the help."""
 
     def error(self, message: str) -> NoReturn:
         """Raise an error with status 2 and the message.

@@ -22,7 +22,7 @@ _NO_FILES, _FILES = ":4", ":0"
 
 @dataclass(frozen=True)
 class Completion:
-    """The words that may follow, with descriptions, and whether a name of a file may follow too."""
+    """The completions of a word, with descriptions, and whether names of files are completions too."""
 
     words: Sequence[tuple[str, str]] = ()
     files: bool = False

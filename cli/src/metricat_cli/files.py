@@ -53,7 +53,7 @@ def read(file: str) -> list[FileTarget]:
     """Return the MonitoringTargets of a file, also those in a List; `-` is standard input.
 
     Raises:
-        CommandError: the file is not readable, or not YAML of objects.
+        CommandError: the file is not readable, or does not contain objects as YAML.
     """
     from metricat_operator.api.parse import parse  # noqa: PLC0415 -- Pydantic takes a second; `--help` needs none
 

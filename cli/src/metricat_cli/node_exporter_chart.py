@@ -1,4 +1,4 @@
-"""The values and flags of node_exporter's chart: the field of a MonitoringTarget, or why it has none."""
+"""The values and flags of node_exporter's chart, each with its field of a MonitoringTarget or the reason for none."""
 
 UNNEEDED = {
     "image": "The chart of Metricat sets the image of the agents (image.agent).",

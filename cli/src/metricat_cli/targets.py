@@ -60,7 +60,7 @@ class ClusterTarget:
         return {one.type: one for one in found if one}
 
     def holds(self, kind: ConditionType) -> str:
-        """Return True, False or Unknown, as the status has it."""
+        """Return the status of a condition: True, False or Unknown."""
         condition = self.conditions.get(kind)
         return condition.status if condition else "Unknown"
 

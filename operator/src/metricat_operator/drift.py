@@ -63,7 +63,7 @@ def replacement(desired: Manifest, live: Manifest) -> list[dict[str, Any]]:
 
 
 def find_drift(desired: Manifest, live: Manifest) -> Drift:
-    """Compare a live child object with the desired one."""
+    """Return the drift between a live child object and the desired one."""
     keys = _merge_keys(desired["kind"])
     owned: set[Path] = set()
     foreign: set[Path] = set()

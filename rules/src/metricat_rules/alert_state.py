@@ -16,7 +16,7 @@ Phase: TypeAlias = Literal["pending", "firing", "resolved"]
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """The durations of an alerting rule: `for`, `keep_firing_for`, and how long a resolved alert is remembered."""
+    """The durations of an alerting rule: `for`, `keep_firing_for`, and the time for which a resolved alert is kept."""
 
     hold: float = 0
     keep_firing: float = 0

@@ -128,7 +128,7 @@ def _conflict(
         name = next((name for name in family.page_names if name in names), "")
         return f"{family.name} has the name {name}, which is part of {names[name]}" if name else ""
     if known[0] != family:
-        return f"{family.name} has another type or help text in another file"
+        return f"{family.name} has a different type or help text in another file"
     return f"{family.name} has a series that is also in another file" if known[1].keys() & series.keys() else ""
 
 

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class SettingError(Exception):
-    """A setting that cannot be used; the message, one line, names it and what to write instead."""
+    """A setting is invalid. The message is one line with the setting, its value and the remedy."""
 
     def __init__(self, message: str) -> None:
         super().__init__("".join(char if char.isprintable() else ascii(char)[1:-1] for char in message))
@@ -67,7 +67,7 @@ class Value:
 
     @property
     def text(self) -> str:
-        """The only text, or the last one; empty without any."""
+        """The text of the setting: the last one if it has several, empty if it has none."""
         return self.texts[-1] if self.texts else ""
 
     def error(self, why: str) -> SettingError:
@@ -101,11 +101,11 @@ class RawSettings:
         return self._parsed(name, parse_boolean)
 
     def whole(self, name: str, least: int, most: int) -> int:
-        """Return a whole number from ``least`` to ``most``."""
+        """Return the value of a setting as a whole number; raise `SettingError` unless it is in the range."""
         return self._parsed(name, lambda text: parse_whole(text, least, most, self._defaults[name].default))
 
     def number(self, name: str, least: float, most: float) -> float:
-        """Return a number from ``least`` to ``most``, with or without decimals."""
+        """Return the value of a setting as a decimal number; raise `SettingError` unless it is in the range."""
 
         def parse(text: str) -> float:
             try:
@@ -117,7 +117,7 @@ class RawSettings:
         return self._parsed(name, parse)
 
     def seconds(self, name: str, least: float, most: float) -> float:
-        """Return a number of seconds from ``least`` to ``most``."""
+        """Return the value of a setting in seconds; raise `SettingError` if it is not from ``least`` to ``most``."""
         return self._parsed(name, lambda text: self._within(name, parse_seconds(text), least, most))
 
     def _parsed(self, name: str, parse: Callable[[str], T]) -> T:
@@ -225,7 +225,7 @@ def load(
 
 
 def unknown_variables(environment: Mapping[str, str], program: Program) -> dict[str, str]:
-    """Return the environment variables with the program's prefix that are not settings, each with the nearest one.
+    """Return the environment variables with the program's prefix that are not settings, each with the most similar one.
 
     Variables that a kubelet sets for a Service in the same namespace are left out.
     """

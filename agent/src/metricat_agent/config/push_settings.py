@@ -40,7 +40,7 @@ class PushSettings:
 
 
 def parse(raw: RawSettings, node: str) -> PushSettings:
-    """Return the settings; raise `SettingError`. ``node`` is the node's name."""
+    """Return the settings of the push; raise `SettingError` for an invalid one. ``node`` is the node's name."""
     url = raw.get("push.url")
     _check_url(url)
     token, username, password = (raw.get(f"push.{name}") for name in ("token-file", "username", "password-file"))

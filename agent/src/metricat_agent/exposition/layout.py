@@ -46,7 +46,9 @@ class _Group:
 
 
 def lay_out(shape: Shape, fmt: Format, taken: frozenset[str], unknown: frozenset[str]) -> Layout:
-    """Return the layout of a shape. Raise ValueError if the number of label values differs from the family's.
+    """Return the layout of a shape: families, each followed by the label values of its series.
+
+    Raise ValueError if the number of label values differs from the family's.
 
     Of equal series the last one counts: the kernel lists a device twice if it changes while the table is read.
     ``taken`` are the names of other families on the page. Counters in ``unknown`` have the type unknown in OpenMetrics.

@@ -97,7 +97,7 @@ def families(
 
 
 def labels(text: str) -> dict[str, str]:
-    """Parse the labels between the braces."""
+    """Parse the labels of a sample, the text between the braces."""
     found: dict[str, str] = {}
     text = text.strip(" \t")
     at = 0
@@ -111,7 +111,7 @@ def labels(text: str) -> dict[str, str]:
 
 
 def number(text: str) -> float:
-    """Return the number that a text means in the format; raise `FormatError`. Python reads more texts as numbers."""
+    """Parse a number of the format; raise `FormatError` for other texts, some of which Python's float accepts."""
     if not _NUMBER.fullmatch(text):
         raise FormatError(f"{text!r} is not a number")
     value = float(text)

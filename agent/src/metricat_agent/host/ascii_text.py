@@ -13,7 +13,7 @@ _CODEC = "utf-8", "surrogatepass"
 
 
 def words_of(text: str) -> list[str]:
-    """Return the words of a text.
+    """Return the words of a text, which ASCII blanks separate.
 
     `bytes.split` splits at ASCII blanks only, and is faster than a regular expression.
     """

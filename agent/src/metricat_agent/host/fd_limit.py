@@ -8,7 +8,7 @@ import threading
 
 
 class FdLimit:
-    """The number of descriptors that all users together may keep open. Threads share it.
+    """The number of descriptors that all instances of `CachedFiles` together may keep open. Threads share it.
 
     A file above the limit is opened and closed at every read.
     """

@@ -126,7 +126,7 @@ class Host:
         return self._names(f"{self.procfs}/{name}")
 
     def root(self, path: str) -> str:
-        """Return the path under which this process sees a path of the host that holds no symbolic links."""
+        """Return this process's path to a path of the host; the path must not contain symbolic links."""
         return self.rootfs.rstrip("/") + path if path != "/" else self.rootfs
 
     def root_text(self, path: str) -> str:

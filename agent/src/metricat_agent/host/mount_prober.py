@@ -60,7 +60,7 @@ class ProbeProcess:
             os.close(child_out)
 
     def send(self, path: str) -> None:
-        """Send a path."""
+        """Send a path to the subprocess, which probes it."""
         os.write(self._to, os.fsencode(path).hex().encode() + b"\n")
 
     def receive(self, seconds: float) -> MountAnswer | None:

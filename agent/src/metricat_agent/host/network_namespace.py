@@ -1,4 +1,4 @@
-"""Whether the agent's network namespace is the host's: ``/proc/sys/net`` shows the reader's own."""
+"""Check of the agent's network namespace: ``/proc/sys/net`` shows that of the reader, which may not be the host's."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ class ProcSource:
 
 
 class PsutilSource:
-    """The processes of this system, on any platform."""
+    """The processes of this system, read through psutil on any platform."""
 
     def __init__(self) -> None:
         import psutil  # noqa: PLC0415 -- not needed on Linux

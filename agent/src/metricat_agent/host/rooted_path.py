@@ -1,4 +1,4 @@
-"""Symbolic links below the host's mounted root: they lead where they lead on the host, never out of the root.
+"""Symbolic links below the host's mounted root, resolved to the same file as on the host, never outside of the root.
 
 The kernel follows an absolute link from the root of the *reader*. Below a root that is mounted elsewhere, such a link
 leads to the container's own file. openat2(2) has ``RESOLVE_IN_ROOT`` for this, which Python does not offer.

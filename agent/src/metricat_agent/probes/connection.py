@@ -80,7 +80,7 @@ def resolve(target: Target, host: str, port: int, kind: socket.SocketKind, resul
 
 
 def connect(target: Target, host: str, port: int, deadline: Deadline, result: Result) -> Connection:
-    """Return a TCP connection; raise `ProbeError` if it is refused or late."""
+    """Return a TCP connection; raise `ProbeError` if it is refused or not open before the deadline."""
     family, address = resolve(target, host, port, socket.SOCK_STREAM, result)
     left = deadline.left()
     began = time.monotonic()

@@ -26,7 +26,7 @@ _MOST_BYTES = 1 << 20
 
 
 def probe(target: Target, deadline: Deadline, result: Result) -> None:
-    """Request the URL, and follow redirects; raise `ProbeError` without a response."""
+    """Request the URL, and follow redirects; raise `ProbeError` unless the response meets the target's criteria."""
     url, method, result.redirects = target.url, target.method, 0
     while True:
         response = _request(target, url, method, deadline, result)

@@ -128,7 +128,7 @@ class Segments:
         self.next_number = record.number + 1
 
     def oldest(self, most_samples: int, most_bytes: int) -> list[Record]:
-        """Return the oldest records of one segment: at least one, more within the bounds. Empty if the queue is."""
+        """Return the oldest records of a segment: at least one, more within the bounds; none if the queue is empty."""
         while self:
             segment = next(segment for segment in self._segments if segment.records)
             try:

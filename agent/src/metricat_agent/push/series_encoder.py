@@ -110,5 +110,5 @@ def varint(number: int) -> bytes:
 
 
 def field(number: int, content: bytes) -> bytes:
-    """Return a field of bytes."""
+    """Return a protobuf field with this number and these bytes."""
     return bytes((number << 3 | 2,)) + varint(len(content)) + content

@@ -43,7 +43,7 @@ class OwnMetrics(Protocol):
         """All families that the metrics may have."""
 
     def metrics(self) -> Metrics:
-        """Return the metrics now."""
+        """Return the current metrics."""
 
 
 class UnknownCollectorError(Exception):

@@ -69,7 +69,7 @@ class Connection:
         self._client, self.is_certified = handshake(self._client)
 
     def was_secured_by(self, context: object) -> bool:
-        """Return whether this TLS context performed the handshake; for None, whether it is unencrypted."""
+        """Return whether this TLS context performed the handshake; for None, whether the connection has no TLS."""
         return getattr(self._client, "context", None) is context
 
     def next_request(self) -> Request | None:

@@ -42,7 +42,7 @@ def listen(address: Address) -> socket.socket:
 
 
 def exclusive_option(platform: str) -> int:
-    """Return the socket option with which a listener takes its port alone, and again soon after a restart.
+    """Return the socket option that reserves a port for one listener, and lets it listen again soon after a restart.
 
     On Windows, SO_REUSEADDR would let another program listen on the same port and take the agent's clients. A restart
     needs no option there.

@@ -59,7 +59,7 @@ class Server:
         on_descriptor_exhaustion: Callable[[], None] = lambda: None,
         after_response: Callable[[], None] = lambda: None,
     ) -> None:
-        """`on_descriptor_exhaustion` should close some descriptors; raises `ListenError`."""
+        """`on_descriptor_exhaustion` is called to close descriptors when none is free. Raises `ListenError`."""
         self._router = router
         self._limits = limits or ConnectionLimits()
         self._authenticator = authenticator

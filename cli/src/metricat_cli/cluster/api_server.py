@@ -63,7 +63,7 @@ class ApiServer:
         return found if isinstance(found, dict) else {}
 
     def list(self, path: str, labels: str = "", fields: str = "") -> list[Object]:
-        """Return all objects of a list, page by page."""
+        """Return all objects of a list, which the client requests page by page."""
         found: list[Object] = []
         query = {"limit": str(_PAGE), "labelSelector": labels, "fieldSelector": fields}
         while True:
@@ -224,7 +224,7 @@ def namespaced(group: str, plural: str, namespace: str = "", name: str = "") -> 
 
 
 def connect(kubeconfig: str = "", context: str = "", impersonate: str = "", seconds: float = _SECONDS) -> ApiServer:
-    """Return the API server of a context, or of the pod."""
+    """Return the API server of a kubeconfig's context, or in a pod without a kubeconfig the pod's API server."""
     from metricat_cli.cluster.kubeconfig import load  # noqa: PLC0415 -- the other modules need no kubeconfig
 
     return ApiServer(load(os.environ, kubeconfig=kubeconfig, context=context, impersonate=impersonate), seconds)

@@ -29,7 +29,7 @@ def command(
     namespace: options.Namespace = "",
     all_namespaces: options.AllNamespaces = False,
     operator: Annotated[
-        str, typer.Option("--operator", metavar="NAMESPACE/NAME", help="only this operator and its targets")
+        str, typer.Option("--operator", metavar="NAMESPACE/NAME", help="check only this operator and its targets")
     ] = "",
     wait: Annotated[
         str,

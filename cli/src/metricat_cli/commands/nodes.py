@@ -18,7 +18,7 @@ _SHOWN = 90
 
 def command(
     *,
-    uncovered: Annotated[bool, typer.Option("--uncovered", help="only nodes without a ready agent")] = False,
+    uncovered: Annotated[bool, typer.Option("--uncovered", help="list only nodes without a ready agent")] = False,
     output: Annotated[
         str, typer.Option("-o", "--output", metavar="FORMAT", help="table, wide, json or yaml")
     ] = "table",

@@ -54,7 +54,7 @@ def _rendered(found: Sequence[ClusterTarget], api: ApiServer, output: str) -> st
 
 
 def summary(target: ClusterTarget) -> dict[str, Any]:
-    """Return a target for programs."""
+    """Return the state of a target as a dictionary, for output as JSON or YAML."""
     return {
         "namespace": target.namespace,
         "name": target.name,

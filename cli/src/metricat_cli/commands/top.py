@@ -70,7 +70,7 @@ def command(
     namespace: options.Namespace = "",
     all_namespaces: options.AllNamespaces = False,
     node: Annotated[
-        list[str] | None, typer.Option("--node", metavar="NAME", help="only this node; may be given several times")
+        list[str] | None, typer.Option("--node", metavar="NAME", help="show only this node; may be given several times")
     ] = None,
     sort: Annotated[
         str,

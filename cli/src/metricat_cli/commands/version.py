@@ -13,7 +13,7 @@ from metricat_cli.output import structured
 
 def command(
     *,
-    client: Annotated[bool, typer.Option("--client", help="only the version of the command line")] = False,
+    client: Annotated[bool, typer.Option("--client", help="print only the version of the command line")] = False,
     output: Annotated[str, typer.Option("-o", "--output", metavar="FORMAT", help="text, json or yaml")] = "text",
     kubeconfig: options.Kubeconfig = "",
     context: options.Context = "",

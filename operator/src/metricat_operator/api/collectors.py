@@ -79,7 +79,7 @@ class DeviceCollector(Collector):
 
 
 class ProcessCollector(Collector):
-    """The processes that use the most CPU or memory, which alerts name."""
+    """The processes with the highest CPU or memory usage. Alerts list them."""
 
     top: int = Field(
         default=10,
@@ -128,7 +128,7 @@ class Collectors(Model):
     netdev: DeviceCollector = Field(default=DeviceCollector(), description="Counters of network devices.")
     filesystem: FilesystemCollector = Field(default=FilesystemCollector(), description="Space and inodes.")
     processes: ProcessCollector = Field(
-        default=ProcessCollector(), description="The processes that use the most CPU or memory, which alerts name."
+        default=ProcessCollector(), description="The processes with the highest CPU or memory usage. Alerts list them."
     )
 
     probe: ProbeCollector = Field(default=ProbeCollector(), description="Probes of endpoints from every node.")

@@ -130,7 +130,7 @@ class QuietHours(Model):
 
 
 class Receiver(Model):
-    """A receiver of alerts: its address, its filters, and how often messages repeat."""
+    """A receiver of alerts: its address, its filters, and the interval of repeated messages."""
 
     name: str = Field(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63, description="A name of your choice.")
     email: Email | None = Field(default=None, description="Send by mail.")

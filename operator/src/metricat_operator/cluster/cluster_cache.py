@@ -102,7 +102,7 @@ class ClusterCache:
 
     @property
     def caches(self) -> tuple[Cache, ...]:
-        """All caches."""
+        """The caches of all kinds."""
         others = (
             self.nodes,
             self.pods,

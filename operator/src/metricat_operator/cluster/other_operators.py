@@ -1,4 +1,4 @@
-"""The other operators of the cluster, and which operator manages a target. See docs/design/0023.
+"""The other operators of the cluster, and the operator that manages a target. See docs/design/0023.
 
 An operator is identified by the namespace and name of its Lease, which are those of its Deployment and LeaderFence. So
 all replicas of a release, and all its versions, are one operator.
@@ -64,7 +64,7 @@ def claimed_by(target: Manifest) -> str:
 
 
 def trim_fence(fence: Manifest) -> Manifest:
-    """Trim a LeaderFence to whether the version of its holder claims targets."""
+    """Trim a LeaderFence to its metadata, and to whether its holder claims targets."""
     return {"metadata": kept_metadata(fence), "claims": holder_claims(fence)}
 
 

@@ -37,7 +37,7 @@ WEB_FIELDS = ("portName", "routePrefix", "listenLocal", "serviceAccountName", "s
 
 
 def web(spec: Manifest) -> Endpoint:
-    """Return how an instance serves its API."""
+    """Return the API of an instance as its spec configures it."""
     return Endpoint(
         port_name=spec.get("portName") or "web",
         prefix=spec.get("routePrefix") or "/",

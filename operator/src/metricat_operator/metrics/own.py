@@ -56,21 +56,21 @@ class _FamiliesCollector(Collector):
 
 
 def leader(leads: bool) -> Iterator[Metric]:  # noqa: FBT001 (the value of the metric)
-    """Yield whether this replica leads."""
+    """Yield the metric whether this replica is the leader."""
     yield GaugeMetricFamily(
         "metricat_leader", "1 if this replica holds the Lease and writes, otherwise 0.", value=leads
     )
 
 
 def workqueue_depth(overdue: int) -> Iterator[Metric]:
-    """Yield the number of waiting targets."""
+    """Yield the metric of the number of targets that wait for a worker."""
     yield GaugeMetricFamily(
         "metricat_workqueue_depth", "Targets that are due for a reconcile and wait for a worker.", value=overdue
     )
 
 
 def watch_activity_ages(now: float, last_activity: Iterable[tuple[str, float]]) -> Iterator[Metric]:
-    """Yield the time since the last activity of the watches of each kind; of several watches, the longest."""
+    """Yield the metric of the time since each kind's watch was last active; of several watches, the longest."""
     family = GaugeMetricFamily(
         "metricat_watch_last_activity_age_seconds",
         "Time since the watch of this kind last received data; the API server sends a bookmark every minute.",

@@ -1,4 +1,4 @@
-"""Causes why a node has no ready agent: a reason, and a message that quotes the cause and adds the remedy.
+"""Causes of nodes without a ready agent: a reason, and a message that quotes the cause and adds the remedy.
 
 The messages of the scheduler, a kubelet or an admission plugin are quoted unchanged. See docs/design/0011.
 """
@@ -52,7 +52,7 @@ def not_selected(daemon_set: Manifest) -> Cause:
 
 
 def no_pod(daemon_set: Manifest, event: Event | None) -> Cause:
-    """Return why a node has no pod: a rollout, an error in an event of the DaemonSet controller, or unknown."""
+    """Return the cause for a node without a pod: a rollout, an error of the DaemonSet controller, or unknown."""
     if not_observed(daemon_set):
         return Reason.ROLLOUT_IN_PROGRESS, "The DaemonSet controller has not processed the newest DaemonSet yet."
     failed = event is not None and event.reason == Reason.FAILED_CREATE

@@ -28,7 +28,7 @@ def from_finding(kind: ConditionType, finding: Finding) -> Condition:
 
 
 def accepted(parsed: Parsed, lost: Counter[str], *, running: bool) -> Condition:
-    """Return whether the spec is valid.
+    """Return the condition Accepted: whether the spec is valid.
 
     `lost` counts, by older target, the selected nodes that it owns. `running` is whether objects of an earlier spec
     exist.
@@ -62,7 +62,7 @@ _LEFT = {
 
 
 def claimed(target: Manifest, claim: OperatorClaim) -> Condition:
-    """Return whether exactly one operator manages the target."""
+    """Return the condition Claimed: whether exactly one operator manages the target."""
     found = _claim_finding(target, claim)
     return from_finding(ConditionType.CLAIMED, found)
 
@@ -106,7 +106,7 @@ def _claim_finding(target: Manifest, claim: OperatorClaim) -> Finding:
 
 
 def applied(parsed: Parsed, facts: Facts, child_errors: Sequence[ChildError]) -> Condition:
-    """Return whether every child object matches the spec."""
+    """Return the condition Applied: whether every child object matches the spec."""
     kind = ConditionType.APPLIED
     if parsed.errors:
         return Condition(kind, holds=None, reason=Reason.NOT_ACCEPTED, message=_NOT_ACCEPTED)
@@ -140,7 +140,7 @@ def agents_ready(
     facts: Facts,
     child_errors: Sequence[ChildError],
 ) -> Condition:
-    """Return whether every node that should have an agent has a ready one of the newest version.
+    """Return the condition AgentsReady: whether every node that should have an agent has a ready, current agent.
 
     `no_nodes` is the finding for a target without nodes.
     `MutatedByAdmission` is ignored: a policy that sets another registry or one more label does not stop agents.
@@ -167,7 +167,7 @@ def agents_ready(
 
 
 def selected(target: Manifest, parsed: Parsed, facts: Facts) -> Condition:
-    """Return whether a Prometheus selects the ServiceMonitor and the PrometheusRules."""
+    """Return the condition Selected: whether a Prometheus selects the ServiceMonitor and the PrometheusRules."""
     subjects = verification.subjects(facts)
     if unserved := sorted(facts.unserved & _wanted_kinds(parsed) & {"ServiceMonitor", "PrometheusRule"}):
         finding = Finding(None, Reason.NOT_SERVED, f"The cluster does not serve {_and(unserved)}. See Applied.")
@@ -194,7 +194,7 @@ def _with_default_labels(finding: Finding, target: Manifest, parsed: Parsed, fac
 
 
 def rules_loaded(target: Manifest, parsed: Parsed, facts: Facts, child_errors: Sequence[ChildError]) -> Condition:
-    """Return whether a Prometheus has loaded every rule of the spec, and none of them fails.
+    """Return the condition RulesLoaded: whether a Prometheus has loaded every rule of the spec, and none fails.
 
     A rejected spec sets no expectation: existing rules were written for an earlier spec.
     """
@@ -212,7 +212,7 @@ def rules_loaded(target: Manifest, parsed: Parsed, facts: Facts, child_errors: S
 
 
 def ready(conditions: Sequence[Condition]) -> Condition:
-    """Summarize Accepted and AgentsReady for `helm --wait` and GitOps tools."""
+    """Return the condition Ready, which summarizes Accepted and AgentsReady for `helm --wait` and GitOps tools."""
     parts = [one for one in conditions if one.type in ConditionType.READY.parts]
     if missing := [one for one in parts if not one.holds]:
         return replace(missing[0], type=ConditionType.READY)
@@ -225,7 +225,7 @@ _EARLIER = "Reported for the last accepted spec; the newest spec is rejected (se
 
 
 def monitored(conditions: Sequence[Condition]) -> Condition:
-    """Summarize Selected, RulesLoaded and Scraped: whether the monitoring works.
+    """Return the condition Monitored, which summarizes Selected, RulesLoaded and Scraped.
 
     If the newest spec is rejected, the condition describes the objects of the last accepted spec.
     """

@@ -1,4 +1,4 @@
-"""The finding whether the spec selects nodes; if not, with the failing requirement and the most similar label."""
+"""Check that the spec selects nodes; otherwise report the failing requirement and the most similar label."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +24,7 @@ Labels = Mapping[str, str]
 
 
 def nodes_selected(pools: Sequence[PoolNodes], parsed: Parsed, facts: Facts, lost: Counter[str]) -> Finding:
-    """Return whether the spec selects nodes, and so does each of its pools.
+    """Return the finding about the nodes that the spec and each of its pools select.
 
     `lost` counts, by older target, the selected nodes that it owns.
     """

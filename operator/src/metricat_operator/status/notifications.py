@@ -1,4 +1,4 @@
-"""The finding whether an Alertmanager selects the AlertmanagerConfig of a target, with its name or the reason."""
+"""Check that an Alertmanager selects the AlertmanagerConfig of a target; report its name, or the reason for none."""
 
 from metricat_operator.api.parse import Parsed
 from metricat_operator.conditions import Condition, ConditionType, Reason

@@ -78,7 +78,7 @@ def choose_default_labels(name: str, namespace: str, spec: Spec, facts: Facts) -
 
 
 def request_choice(name: str, namespace: str, spec: Spec, options: Sequence[Option]) -> str:
-    """Return the message that names the Prometheuses, the labels that each requires, and how to choose one."""
+    """Return the message that names the Prometheuses, the labels that each requires, and the command to choose."""
     by_labels: dict[str, list[Option]] = {}
     for one in options:
         by_labels.setdefault(_text(one.labels), []).append(one)

@@ -25,14 +25,14 @@ _PAUSED = (
 
 @dataclass(frozen=True)
 class Scraping:
-    """Whether Prometheus has samples, and of how many nodes; `up` is None if no Prometheus could be queried."""
+    """The finding about samples, and the number of nodes that are up; None if no Prometheus could be queried."""
 
     finding: Finding
     up: int | None = None
 
 
 def rules_loaded(facts: Facts, expected: Mapping[str, str]) -> Finding:
-    """Return whether a Prometheus has loaded each PrometheusRule, and no rule fails.
+    """Return the finding about the rules: whether a Prometheus has loaded each PrometheusRule, and no rule fails.
 
     `expected` holds the names of the PrometheusRules that should exist, with the warnings of Metricat's parser on each.
     """
@@ -58,7 +58,7 @@ def rules_loaded(facts: Facts, expected: Mapping[str, str]) -> Finding:
 
 
 def scraped(facts: Facts, wanted: Iterable[str], without: Mapping[str, str], no_nodes: Finding) -> Scraping:
-    """Return whether a Prometheus has samples of all `wanted` nodes.
+    """Return the finding about the samples: whether a Prometheus has samples of all `wanted` nodes.
 
     `without` holds the reason of each node that has no ready agent. `no_nodes` is the finding if no node is wanted.
     """

@@ -66,7 +66,7 @@ def find_selection(
     instances: Sequence[PrometheusInstance],
     rejections: Sequence[Rejection] = (),
 ) -> Finding:
-    """Return whether an instance selects each of the objects; if not, the cause and the command that corrects it."""
+    """Return the finding whether an instance selects each object; if not, with the cause and the remedy."""
     selecting: dict[str, list[str]] = {}
     problems: list[tuple[Subject, dict[PrometheusInstance, Finding | None]]] = []
     for subject in subjects:
@@ -321,6 +321,6 @@ def _label_argument(requirement: Requirement) -> str:
 
 
 def join_words(words: Sequence[str], between: str = ", ") -> str:
-    """Return the first words as a list, with the number of the others."""
+    """Join the first words; the text ends with the number of omitted words, such as `and 4 more`."""
     more = f" and {len(words) - _MOST_LISTED} more" if len(words) > _MOST_LISTED else ""
     return between.join(words[:_MOST_LISTED]) + more

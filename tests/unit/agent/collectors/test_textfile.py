@@ -65,7 +65,7 @@ def test_unusable_files_are_logged_once(
         for name, why in (
             ("missing", "No such file or directory"),
             ("bad.prom", "no line of it"),
-            ("help.prom", "good has another type or help text in another file"),
+            ("help.prom", "good has a different type or help text in another file"),
             ("pipe.prom", "not a regular file"),
             ("same.prom", "good has a series that is also in another file"),
         )
@@ -256,7 +256,7 @@ def test_two_files_with_different_types_are_a_contradiction(
     (tmp_path / "b.prom").write_text(f'# TYPE up {other}\nup{{k="b"}} 2\n')
     found = pages(registry(tmp_path))
     assert (found["up"], found["node_textfile_scrape_error"]) == ([1], [1])
-    assert f"{tmp_path}/b.prom cannot be used: up has another type or help text in another file" in caplog.text
+    assert f"{tmp_path}/b.prom cannot be used: up has a different type or help text in another file" in caplog.text
 
 
 @pytest.mark.parametrize("suffix", ["", "_bucket", "_sum", "_count", "_created"])

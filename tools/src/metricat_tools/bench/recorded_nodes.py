@@ -89,7 +89,7 @@ class RecordedNodes:
 
 
 def table_bytes(file: Path) -> dict[str, int]:
-    """Return the bytes of all pages of each table."""
+    """Return the size of each table of an SQLite file, in bytes."""
     connection = sqlite3.connect(file)
     try:
         return dict(connection.execute("SELECT name, sum(pgsize) FROM dbstat GROUP BY name").fetchall())

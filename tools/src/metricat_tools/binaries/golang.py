@@ -98,7 +98,7 @@ def go() -> str:
 
 
 def environment(*, cgo: bool) -> dict[str, str]:
-    """Return Go's environment: go.mod pins every version, and the installed Go version builds."""
+    """Return Go's environment variables: use the versions in go.mod, and build with the installed Go version."""
     ours = {"GOFLAGS": "-mod=readonly", "GOTOOLCHAIN": "local", "GOWORK": "off", "CGO_ENABLED": str(int(cgo))}
     return {**os.environ, **ours}
 

@@ -1,4 +1,4 @@
-"""Removal of clusters: of one in any state, crashed or not, and of those whose owner died.
+"""Removal of clusters: of a cluster in any state, and of clusters whose owner process has ended.
 
 A cluster that is tied to a process leaves its files behind when that process is killed.
 """

@@ -89,7 +89,7 @@ class DemoCluster:
         return [found for found in self.prometheus.targets() if found.labels.get("service") == SERVICE]
 
     def warned(self, node: str, *states: str) -> list[ActiveAlert]:
-        """Return the CPU warnings of all nodes if Prometheus has this node's in one of these states, otherwise none."""
+        """Return the CPU warnings of all nodes if the warning of `node` is in one of these states; otherwise none."""
         found = [
             alert
             for alert in self.prometheus.alerts()

@@ -22,7 +22,7 @@ the node exists only while the kernel reports its value.
 
 
 def page(table: Mapping[str, type[Collector]]) -> str:
-    """Return the page, the same for the same declarations."""
+    """Return the page as Markdown; equal declarations result in equal pages."""
     parts = [_HEAD]
     for name, collector in sorted(table.items()):
         parts.append(f"\n## {name}: {collector.summary}\n\n`--collector.{name}` ({_default(collector)})\n")

@@ -25,7 +25,7 @@ Row = tuple[str, str, str]
 
 
 def page() -> str:
-    """Return the page, the same for the same commands."""
+    """Return the page as Markdown; equal commands result in equal pages."""
     parts = [_HEAD]
     for name, load in available().items():
         module = load()

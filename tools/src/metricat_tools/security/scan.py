@@ -25,7 +25,7 @@ class Finding:
     message: str = ""
 
     def __str__(self) -> str:
-        """Return the finding as compilers write theirs."""
+        """Return the finding as PATH:LINE, rule and message, the format of compilers."""
         return f"{self.path}:{self.line}: {self.rule}: {self.message}"
 
 
@@ -58,7 +58,7 @@ def examples(files: Iterable[Path]) -> set[Finding]:
 
 
 def judged(report: dict[str, Any], expected: set[Finding]) -> list[str]:
-    """Return the problems of a report of semgrep, as text."""
+    """Compare semgrep's report with the expected findings; return each difference as text."""
     problems = [f"semgrep: {one.get('message', one)}" for one in report["errors"]]
     found = {
         Finding(one["path"], one["start"]["line"], one["check_id"], " ".join(one["extra"]["message"].split()))

@@ -1,4 +1,4 @@
-"""Install the Prometheus Operator from its own bundle, then one Prometheus and one Alertmanager as its objects."""
+"""Install the Prometheus Operator from its own bundle, then one Prometheus object and one Alertmanager object."""
 
 import contextlib
 import re

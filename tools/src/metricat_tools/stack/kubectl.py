@@ -64,7 +64,7 @@ class Kubectl:
         )
 
     def through(self, namespace: str, service: str, path: str, query: Mapping[str, str] | None = None) -> Any:
-        """Return the parsed JSON of a Service's page, through the API server's proxy. `service` is `name:port`."""
+        """Return the parsed JSON of a Service's response, through the API server's proxy. `service` is `name:port`."""
         proxy = f"/api/v1/namespaces/{namespace}/services/{service}/proxy{path}"
         return json.loads(self.run("get", "--raw", f"{proxy}?{urlencode(query)}" if query else proxy))
 

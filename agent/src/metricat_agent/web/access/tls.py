@@ -54,7 +54,7 @@ def files(tls: Mapping[str, Any], folder: str) -> dict[str, str]:
 
 
 def context(tls: Mapping[str, Any], folder: str) -> ssl.SSLContext:
-    """Return the context; raises `TlsError`."""
+    """Return the TLS context for the values of the section; raises `TlsError` for an invalid value."""
     for key in ("cert", "key", "client_ca"):
         if tls.get(key) and tls.get(f"{key}_file"):
             raise TlsError(f"{key} cannot be combined with {key}_file; remove one of them")

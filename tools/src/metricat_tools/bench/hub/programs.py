@@ -161,6 +161,6 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 
 
 def pinned(process: int, cpu: int) -> None:
-    """Let all threads of a process run on one CPU only."""
+    """Pin all threads of a process to one CPU."""
     for thread in Path(f"/proc/{process}/task").iterdir():
         os.sched_setaffinity(int(thread.name), {cpu})

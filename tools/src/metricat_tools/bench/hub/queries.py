@@ -30,7 +30,7 @@ _ALIGNED = 288
 
 @dataclass(frozen=True)
 class Query:
-    """A query of the mix."""
+    """A query that the simulated users send."""
 
     name: str
     goal: int

@@ -243,7 +243,7 @@ class Board:
 
     @property
     def panels(self) -> Sequence[Panel]:
-        """All panels."""
+        """The panels of all rows."""
         return [panel for row in self.rows for panel in row.panels]
 
     def json(self) -> Json:
