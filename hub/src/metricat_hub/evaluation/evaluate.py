@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from metricat_hub.evaluation.rules import RecordingRule
@@ -122,7 +123,7 @@ class Evaluator:
             after = step(before.state if before else None, self._now, rule.timing, has_result=active is not None)
             shown = active or before
             if after and shown:
-                alerts[labels] = replace(shown, state=after)
+                alerts[labels] = Alert(shown.labels, shown.annotations, shown.value, after)
         current = [one for one in alerts.values() if one.state.resolved is None]
         if 0 < self._group.limit < len(current):
             raise _TooManyAlertsError(
@@ -149,7 +150,7 @@ class Evaluator:
         for labels, value in result:
             alert = known.get(labels) if is_fixed else None
             if alert is None or alert.value != value:
-                alert = self._alert(rule, labels, value, errors)
+                alert = self._alert(rule, labels, value, errors, alert)
             if alert.labels in identities:
                 raise RuleError(
                     f"two alerts have the same labels {text(alert.labels)}; keep labels that distinguish them"
@@ -158,7 +159,10 @@ class Evaluator:
             expanded[labels] = alert
         return expanded
 
-    def _alert(self, rule: AlertingRule, labels: Labels, value: float, errors: list[str]) -> Alert:
+    def _alert(
+        self, rule: AlertingRule, labels: Labels, value: float, errors: list[str], before: Alert | None
+    ) -> Alert:
+        """Return the alert of a result. `before` is the alert of the same labels with another value."""
         own = dict(labels)
         data = TemplateData(
             own,
@@ -168,9 +172,17 @@ class Evaluator:
             self._now / 1000,
             self._template_query,
         )
-        added = {name: _expanded(template, data, errors) for name, template in rule.labels.items()}
-        identity = from_mapping({**own, NAME: "", **added, _ALERT_NAME: rule.name})
-        annotations = {name: _expanded(template, data, errors) for name, template in rule.annotations.items()}
+        if before is not None and all(one.is_of_labels for one in rule.labels.values()):
+            identity = before.labels
+        else:
+            added = {name: _expanded(template, data, errors) for name, template in rule.labels.items()}
+            identity = from_mapping({**own, NAME: "", **added, _ALERT_NAME: rule.name})
+        annotations = {
+            name: before.annotations[name]
+            if before is not None and template.is_of_labels
+            else _expanded(template, data, errors)
+            for name, template in rule.annotations.items()
+        }
         return Alert(identity, annotations, value, AlertState(self._now))
 
     def _template_query(self, expression: str) -> list[QueryResult]:
@@ -216,9 +228,19 @@ def _with_ends(
 
 def _samples(alert: Alert) -> Iterator[tuple[Labels, float]]:
     """Yield the samples of an alert that is pending or firing."""
-    labels = dict(alert.labels)
-    yield from_mapping({**labels, NAME: ALERTS, _ALERT_STATE: alert.state.phase}), 1.0
-    yield from_mapping({**labels, NAME: ALERTS_FOR_STATE}), float(alert.state.active // 1000)
+    active, since = _series_of(alert.labels, alert.state.phase)
+    yield active, 1.0
+    yield since, float(alert.state.active // 1000)
+
+
+@lru_cache(maxsize=4096)
+def _series_of(labels: Labels, phase: str) -> tuple[Labels, Labels]:
+    """Return the series of an alert that is pending or firing. They are the same in most rounds."""
+    own = dict(labels)
+    return (
+        from_mapping({**own, NAME: ALERTS, _ALERT_STATE: phase}),
+        from_mapping({**own, NAME: ALERTS_FOR_STATE}),
+    )
 
 
 def _expanded(template: Template, data: TemplateData, errors: list[str]) -> str:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pytest
 
 from metricat_hub.evaluation.evaluate import Evaluator, RuleState, Surroundings
 from metricat_hub.evaluation.rules import AlertingRule, Group, RecordingRule
@@ -117,6 +118,28 @@ def test_texts_follow_value_and_time() -> None:
             texts.append(list(alert.annotations.values())[-1])
             assert (alert.value, alert.state.active) == (value, 0)
         assert texts == expected
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{{ $labels.node }}",
+        "{{ $labels.node }}: {{ $value }}",
+        "{{ .Value }}",
+        "{{ with $value }}{{ . }}{{ end }}",
+        "x",
+    ],
+)
+def test_text_is_expanded_again_only_if_it_reads_the_value(source: str) -> None:
+    template = Template(source)
+    rule = AlertingRule("High", "x", Timing(), {"from": template}, {"text": template})
+    before = evaluated(rule, RuleState(), [(A, 1.0)]).state
+    after = evaluated(rule, before, [(A, 2.0)]).state
+    fresh = evaluated(rule, RuleState(), [(A, 2.0)]).state
+    [expected] = fresh.alerts.values()
+    found = after.alerts[expected.labels]
+    assert (found.value, found.annotations) == (2.0, expected.annotations)
+    assert template.is_of_labels == ("alue" not in source)
 
 
 def test_edited_rule_has_its_new_texts_at_once() -> None:

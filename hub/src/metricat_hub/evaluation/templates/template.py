@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import ChainMap
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING
 
 from metricat_hub.evaluation.templates import go_format
@@ -58,6 +59,8 @@ class Template:
         self.is_fixed = not _OF_DATA.search(source)
         """Whether the text depends only on the labels and the value of the alert."""
         self._nodes = parse(source, NAMES, _VARIABLES) if "{{" in source else (Text(source),) if source else ()
+        self.is_of_labels = self.is_fixed and _reads(self._nodes) <= {Variable("$labels")}
+        """Whether the text depends on nothing but the labels of the alert."""
 
     def expand(self, data: TemplateData) -> str:
         """Return the text of the template for an alert.
@@ -68,6 +71,20 @@ class Template:
         if len(self._nodes) == 1 and isinstance(self._nodes[0], Text):
             return self._nodes[0].text
         return _Execution(data).run(self._nodes)
+
+
+def _reads(part: object) -> set[object]:
+    """Return the variables and current values that a part of a syntax tree reads."""
+    if isinstance(part, Variable | Dot):
+        return {part}
+    inner = (
+        part
+        if isinstance(part, tuple)
+        else [getattr(part, one.name) for one in fields(part)]
+        if is_dataclass(part)
+        else ()
+    )
+    return {found for one in inner for found in _reads(one)}
 
 
 class _BreakError(Exception):
