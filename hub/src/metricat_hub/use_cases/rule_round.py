@@ -109,7 +109,12 @@ class RoundReader:
         """Return the samples of the series of each selector; None if the round has samples of one of them."""
         if not isinstance(self._reader, BatchReader) or any(map(self._matching, selectors)):
             return None
-        return self._reader.select_many(selectors, start, end, hints)
+        found = (
+            None
+            if self._windows is None or not hints.range
+            else self._windows.select_many(selectors, start, end, hints)
+        )
+        return found or self._reader.select_many(selectors, start, end, hints)
 
     def _matching(self, matchers: Sequence[Matcher]) -> list[Samples]:
         """Return the samples of the metrics that match."""

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metricat_hub.model.ports import NewestSamples, SampleBlock, SampleBlocks, Selection
+from metricat_hub.model.ports import BatchReader, NewestSamples, SampleBlock, SampleBlocks, Selection, Selections
 from metricat_hub.promql.windows import grouped
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
     from numpy.typing import NDArray
 
@@ -69,23 +69,59 @@ class Windows:
             return None
         return self._instant(matchers, start, end, hints, at)
 
+    def select_many(
+        self, selectors: tuple[tuple[Matcher, ...], ...], start: int, end: int, hints: Hints
+    ) -> Selections | None:
+        """Return the samples of several range selectors; None: read the store instead."""
+        reader = self._reader
+        if not isinstance(reader, BatchReader) or not _SHORTEST < end - start < _LONGEST:
+            return None
+        found: Selections | None = None
+
+        def read(first: int) -> SampleBlocks | None:
+            nonlocal found
+            found = reader.select_many(selectors, first, end, hints)
+            return found.series if found is not None and isinstance(found.series, SampleBlocks) else None
+
+        key = selectors, hints.range
+        series = self._extended(key, start, end, read)
+        if series is None or found is None:
+            return found
+        if series.labels != found.series.labels:  # the places are those of other series
+            self._drop(key)
+            return reader.select_many(selectors, start, end, hints)
+        return Selections(series, found.places)
+
     def _range(self, matchers: tuple[Matcher, ...], start: int, end: int, hints: Hints) -> Selection | None:
-        key = matchers, hints.range, hints.function
+        found: Selection | None = None
+
+        def read(first: int) -> SampleBlocks | None:
+            nonlocal found
+            found = self._reader.select(matchers, first, end, hints)
+            if found.tier != "raw" or found.warnings:
+                return None
+            return SampleBlocks(*_blocks(found.series))
+
+        series = self._extended((matchers, hints.range, hints.function), start, end, read)
+        return found if series is None else Selection(series)
+
+    def _extended(
+        self, key: tuple[Hashable, ...], start: int, end: int, read: Callable[[int], SampleBlocks | None]
+    ) -> SampleBlocks | None:
+        """Return the samples of the round before with those that `read` returns from a time on; None: it failed."""
         revision = self._reader.past(end - _UNSETTLED)
         known = self._windows.get(key)
         if known is not None and known.revision == revision and known.start <= start and known.until <= end:
-            recent = self._reader.select(matchers, known.until + 1, end, hints)
-            joined = _joined(known, recent.series, start) if recent.tier == "raw" and not recent.warnings else None
+            recent = read(known.until + 1)
+            joined = None if recent is None else _joined(known, recent, start)
             if joined is not None:
                 self._keep(key, start, end - _UNSETTLED, known.labels, joined, revision)
-                return Selection(SampleBlocks(known.labels, joined))
-        found = self._reader.select(matchers, start, end, hints)
-        if found.tier != "raw" or found.warnings:
-            return found
-        labels, blocks = _blocks(found.series)
-        if labels:
+                return SampleBlocks(known.labels, joined)
+        found = read(start)
+        if found is not None and found.labels:
+            labels, blocks = _blocks(found)
             self._keep(key, start, end - _UNSETTLED, labels, blocks, revision)
-            return Selection(SampleBlocks(labels, blocks))
+            return SampleBlocks(labels, blocks)
         return found
 
     def _instant(self, matchers: tuple[Matcher, ...], start: int, end: int, hints: Hints, at: int) -> Selection | None:
@@ -110,12 +146,15 @@ class Windows:
         revision: Hashable,
     ) -> _Window:
         window = _Window(start, until, labels, blocks, revision)
-        before = self._windows.pop(key, None)
-        self._samples -= before.samples if before else 0
+        self._drop(key)
         if self._samples + window.samples <= _MOST_SAMPLES:
             self._windows[key] = window
             self._samples += window.samples
         return window
+
+    def _drop(self, key: tuple[Hashable, ...]) -> None:
+        before = self._windows.pop(key, None)
+        self._samples -= before.samples if before else 0
 
 
 def _blocks(series: Sequence[Series]) -> tuple[tuple[Labels, ...], list[SampleBlock]]:
@@ -138,10 +177,12 @@ def _blocks(series: Sequence[Series]) -> tuple[tuple[Labels, ...], list[SampleBl
 def _joined(known: _Window, recent: Sequence[Series], start: int) -> list[SampleBlock] | None:
     """Return the samples of a window from a new start on, and recent ones behind them; None: read all of them."""
     labels, blocks = (recent.labels, recent.blocks) if isinstance(recent, SampleBlocks) else _blocks(recent)
-    rows = {own: row for row, own in enumerate(known.labels)}
-    if not all(own in rows for own in labels):
-        return None
-    row_of = np.array([rows[own] for own in labels], np.intp)
+    row_of = np.arange(len(labels))
+    if tuple(labels) != known.labels:
+        rows = {own: row for row, own in enumerate(known.labels)}
+        if not all(own in rows for own in labels):
+            return None
+        row_of = np.array([rows[own] for own in labels], np.intp)
     by_rows: dict[bytes, tuple[SampleBlock, NDArray[np.intp]]] = {}
     for one in blocks:
         own = row_of[one.rows]

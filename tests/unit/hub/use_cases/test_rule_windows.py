@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from metricat_hub.model.ports import Hints
+from metricat_hub.model.ports import Hints, Matcher, SampleBlocks
 from metricat_hub.use_cases.rule_windows import Windows
 from support.hub_store import BEGIN, DAY, HOUR, MINUTE, SECOND, Clock, labels, named, open_store, points, read, write
 
@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from metricat_hub.model.labels import Labels
-    from metricat_hub.model.ports import Matcher, Selection
+    from metricat_hub.model.ports import Selection
     from metricat_hub.store.embedded import EmbeddedStore
 
 STEP = 30 * SECOND
 LOAD = tuple(named("load"))
+SELECTORS = ((*LOAD, Matcher("node", "!=", "a")), (*LOAD, Matcher("node", "=~", "a|x")))
 
 
 class Counting:
@@ -44,6 +45,25 @@ def ranged(source: Windows, start: int, end: int, at: int) -> dict[Labels, list[
     return None if found is None else {one.labels: points(one) for one in found.series}
 
 
+def together(
+    source: Windows, selectors: tuple[tuple[Matcher, ...], ...], start: int, end: int
+) -> list[dict[Labels, list[tuple[int, float]]]] | None:
+    """Return the samples of each selector; None: they are not read together."""
+    found = source.select_many(selectors, start, end, Hints(range=end - start + 1))
+    if found is None:
+        return None
+    assert isinstance(found.series, SampleBlocks)
+    rows = {row: (one.times, one.values[at]) for one in found.series.blocks for at, row in enumerate(one.rows.tolist())}
+    return [
+        {
+            found.series.labels[place]: list(zip(*(column.tolist() for column in rows[place]), strict=True))
+            for place in places.tolist()
+            if place in rows
+        }
+        for places in found.places
+    ]
+
+
 def newest(source: Windows, end: int, at: int) -> dict[Labels, list[tuple[int, float]]] | None:
     found = source.select(LOAD, end - 5 * MINUTE + 1, end, Hints(newest=True), at)
     return None if found is None else {one.labels: points(one) for one in found.series}
@@ -58,6 +78,7 @@ def test_windows_have_the_samples_of_the_store(tmp_path: Path, *, maintained: bo
     clock = Clock()
     store = open_store(tmp_path, clock)
     windows = Windows(store)
+    read_together = 0
     for round_ in range(500):
         now = clock.now = BEGIN + round_ * STEP
         nodes = [node for node in "abcd" if (node != "b" or not 100 < round_ < 300) and (node != "c" or round_ > 200)]
@@ -71,9 +92,13 @@ def test_windows_have_the_samples_of_the_store(tmp_path: Path, *, maintained: bo
         if round_ % 3:
             start = now - HOUR + 1
             assert ranged(windows, start, now, now) == read(store, [*LOAD], start, now)
+            many = together(windows, SELECTORS, start, now)
+            read_together += many is not None
+            assert many is None or many == [read(store, [*one], start, now) for one in SELECTORS]
         for ago in (30 * MINUTE, 2 * HOUR):
             end = now - ago
             assert newest(windows, end, now) == last(read(store, [*LOAD], end - 5 * MINUTE + 1, end))
+    assert read_together > 200
 
 
 def test_round_reads_new_samples_only(tmp_path: Path) -> None:
