@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
 import yaml
 
 from metricat_agent.config.yaml_text import read_file
@@ -78,7 +79,8 @@ class HubRules:
             self._prepared[expression] = self._preparation.prepare(expression)
         prepared = self._prepared[expression]
         assert prepared
-        result = prepared.evaluate(_ENGINE.begin(ColumnReader(self.reader), at))
+        with np.errstate(all="ignore"):
+            result = prepared.evaluate(_ENGINE.begin(ColumnReader(self.reader), at))
         assert isinstance(result, Column)
         return list(zip(result.labels, result.values.tolist(), strict=True))
 

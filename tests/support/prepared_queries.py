@@ -91,7 +91,8 @@ def difference(reader: Reader, query: str, times: Sequence[int]) -> str:
 
 def _outcome(evaluate: Callable[[], Result | Value]) -> object:
     try:
-        result = evaluate()
+        with np.errstate(all="ignore"):
+            result = evaluate()
     except HubError as error:
         return f"{type(error).__name__}: {error}"
     if isinstance(result, Column) or (isinstance(result, Result) and result.kind == "vector"):

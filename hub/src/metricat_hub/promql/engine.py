@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, Literal
 import numpy as np
 
 from metricat_hub.model.errors import InvalidQueryError
-from metricat_hub.model.ports import Series
+from metricat_hub.model.ports import BatchReader, Series
 from metricat_hub.promql import extended, parser
 from metricat_hub.promql.annotations import Annotations
 from metricat_hub.promql.context import Context
@@ -119,7 +119,9 @@ class Engine:
     def begin(self, reader: Reader, time_ms: int) -> Round:
         """Begin a round of prepared queries at one time in milliseconds. They have no warnings."""
         context = self._context(reader, "", Grid(time_ms, time_ms, 1), LOOKBACK, None, no_check, no_reservation)
-        return Round(context, Evaluator(context, context.query), reader if isinstance(reader, NewestReader) else None)
+        newest = reader if isinstance(reader, NewestReader) else None
+        batches = reader if isinstance(reader, BatchReader) else None
+        return Round(context, Evaluator(context, context.query), newest, batches)
 
     def range(  # noqa: PLR0913 # what the API's parameters are
         self,

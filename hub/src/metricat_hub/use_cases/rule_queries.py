@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from metricat_hub.evaluation.evaluate import ALERTS, ALERTS_FOR_STATE
 from metricat_hub.evaluation.rules import RecordingRule
 from metricat_hub.evaluation.samples import NO_SAMPLES, Samples
@@ -17,6 +19,7 @@ from metricat_hub.use_cases.rule_round import RoundReader
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from metricat_hub.evaluation.rules import Rule
     from metricat_hub.model.labels import Labels
@@ -42,12 +45,13 @@ class RoundQueries:
         self._round: Round | None = None
         self._at = 0
 
-    def begin(self, at: int) -> None:
-        """Begin a round at a time."""
+    def begin(self, at: int) -> AbstractContextManager[object]:
+        """Begin a round at a time. Evaluate its queries within the context."""
         self._at = at
         if self._reader is not None and self._local is not None:
             self._reader.begin(at)
             self._round = self._local.begin(at)
+        return np.errstate(all="ignore")
 
     def query(self, expression: str, at: int) -> Samples:
         """Return the series of the result of an expression, with their values."""

@@ -53,7 +53,8 @@ class RoundReader:
         self._recorded: dict[str, list[Samples]] = {}
         """By metric name."""
         self._overlays: dict[tuple[Matcher, ...], _Overlay] = {}
-        self._newest = _NewestTogether(reader) if isinstance(reader, BatchReader) else None
+        self._batch_reader = reader if isinstance(reader, BatchReader) else None
+        self._newest = _NewestTogether(self._batch_reader) if self._batch_reader else None
         self._windows = Windows(reader) if isinstance(reader, PastReader) else None
 
     def begin(self, at: int) -> None:
@@ -107,14 +108,10 @@ class RoundReader:
         self, selectors: tuple[tuple[Matcher, ...], ...], start: int, end: int, hints: Hints
     ) -> Selections | None:
         """Return the samples of the series of each selector; None if the round has samples of one of them."""
-        if not isinstance(self._reader, BatchReader) or any(map(self._matching, selectors)):
+        if self._batch_reader is None or (self._recorded and any(map(self._matching, selectors))):
             return None
-        found = (
-            None
-            if self._windows is None or not hints.range
-            else self._windows.select_many(selectors, start, end, hints)
-        )
-        return found or self._reader.select_many(selectors, start, end, hints)
+        found = self._windows.select_many(selectors, start, end, hints) if self._windows and hints.range else None
+        return found or self._batch_reader.select_many(selectors, start, end, hints)
 
     def _matching(self, matchers: Sequence[Matcher]) -> list[Samples]:
         """Return the samples of the metrics that match."""

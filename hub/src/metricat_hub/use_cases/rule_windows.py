@@ -56,6 +56,7 @@ class Windows:
 
     def __init__(self, reader: PastReader) -> None:
         self._reader = reader
+        self._batch_reader = reader if isinstance(reader, BatchReader) else None
         self._windows: dict[tuple[Hashable, ...], _Window] = {}
         self._samples = 0
 
@@ -73,8 +74,8 @@ class Windows:
         self, selectors: tuple[tuple[Matcher, ...], ...], start: int, end: int, hints: Hints
     ) -> Selections | None:
         """Return the samples of several range selectors; None: read the store instead."""
-        reader = self._reader
-        if not isinstance(reader, BatchReader) or not _SHORTEST < end - start < _LONGEST:
+        reader = self._batch_reader
+        if reader is None or not _SHORTEST < end - start < _LONGEST:
             return None
         found: Selections | None = None
 

@@ -152,9 +152,9 @@ class Rules:
         began = time.monotonic()
         at = now - group.query_offset
         queries, recorder = self._rounds[group.file, group.name], self._recorders[group.file, group.name]
-        queries.begin(at)
         evaluator = Evaluator(group, now, queries.query, self._surroundings)
-        found = [self._rule(evaluator, one, group, now, queries) for one in status.rules]
+        with queries.begin(at):
+            found = [self._rule(evaluator, one, group, now, queries) for one in status.rules]
         errors = recorder.store([samples for _, samples in found], at)
         self.counts.rejected_samples += recorder.rejected
         rules = [

@@ -47,10 +47,12 @@ class Prepared:
         self._step = step
 
     def evaluate(self, round_: Round) -> Value:
-        """Return the value of the query at the time of the round. Errors: see `Engine.instant`."""
+        """Return the value of the query at the time of the round. Errors: see `Engine.instant`.
+
+        Call it within `np.errstate(all="ignore")`, once for a whole round.
+        """
         round_.context.usage.check()
-        with np.errstate(all="ignore"):
-            return self._step.value(round_)
+        return self._step.value(round_)
 
 
 class Preparation:

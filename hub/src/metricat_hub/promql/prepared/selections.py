@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from metricat_hub.model.labels import NAME
-from metricat_hub.model.ports import BatchReader, Hints, NewestSamples, SampleBlocks
+from metricat_hub.model.ports import Hints, NewestSamples, SampleBlocks
 from metricat_hub.model.samples import is_stale
 from metricat_hub.promql.prepared.columns import NOTHING, Column, Derived, Rows, Stable, all_without_metadata
 from metricat_hub.promql.prepared.steps import General, Step
@@ -112,14 +112,14 @@ class SharedRange:
 
     def _select(self, round_: Round) -> None:
         context = round_.context
-        if not isinstance(context.reader, BatchReader) or context.tier is not None:
+        if round_.batches is None or context.tier is not None:
             return
         if len(self._read) < len(self._selectors):
             self._read = tuple(self._selectors)
         context.usage.check()
         reading = context.usage.reading()
         end = context.query.end - self._offset
-        found = context.reader.select_many(
+        found = round_.batches.select_many(
             self._read, end - self._range + 1, end, Hints(range=self._range, reserve=reading)
         )
         if found is None or not isinstance(found.series, SampleBlocks):

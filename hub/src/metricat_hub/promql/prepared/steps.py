@@ -12,7 +12,7 @@ from metricat_hub.promql.prepared.columns import NOTHING, Column, Rows, Stable
 from metricat_hub.promql.vector import Vector
 
 if TYPE_CHECKING:
-    from metricat_hub.model.ports import Matcher
+    from metricat_hub.model.ports import BatchReader, Matcher
     from metricat_hub.model.samples import Values
     from metricat_hub.promql.context import Context
     from metricat_hub.promql.evaluate import Evaluator
@@ -43,6 +43,7 @@ class Round:
     """Evaluates the parts of queries that have no step of their own."""
     newest: NewestReader | None
     """The reader of the samples, if it is such a reader."""
+    batches: BatchReader | None
     version: int = 0
     """The number of rules that have recorded samples."""
     recorded: dict[str, int] = field(default_factory=dict)
