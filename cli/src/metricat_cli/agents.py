@@ -35,7 +35,7 @@ def pods(api: ApiServer, target: ClusterTarget) -> list[Object]:
 
 
 def port(pod: Object) -> int:
-    """Return the port of an agent."""
+    """Return the port on which the agent of a pod serves its metrics."""
     ports = [one for container in pod["spec"]["containers"] for one in container.get("ports") or []]
     return next((int(one["containerPort"]) for one in ports if one.get("name") == naming.METRICS_PORT), 9100)
 

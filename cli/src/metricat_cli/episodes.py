@@ -24,7 +24,7 @@ class Episode:
 
     @property
     def seconds(self) -> float:
-        """The length of the period."""
+        """The length of the period, in seconds."""
         return self.end - self.start
 
 

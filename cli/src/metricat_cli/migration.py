@@ -44,7 +44,7 @@ class Migration:
     notes: list[Note] = field(default_factory=list)
 
     def note(self, value: str, outcome: Outcome, message: str) -> None:
-        """Add the outcome of a value."""
+        """Record the outcome of one value of the chart."""
         self.notes.append(Note(value, outcome, message))
 
     def set(self, value: str, path: str, content: Any) -> None:
@@ -87,7 +87,7 @@ def migrate(values: Mapping[str, Any], release: str = "") -> Migration:
 
 
 def target(migration: Migration, name: str, namespace: str) -> dict[str, Any]:
-    """Return the MonitoringTarget."""
+    """Return the MonitoringTarget with the migrated spec, as a manifest."""
     metadata = {"name": name, "namespace": namespace}
     return {"apiVersion": naming.API_VERSION, "kind": naming.KIND, "metadata": metadata, "spec": migration.spec}
 

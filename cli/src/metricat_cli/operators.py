@@ -32,7 +32,7 @@ class InstalledOperator:
 
     @property
     def version(self) -> str:
-        """The version of the chart's app."""
+        """The version of the operator, from a label of its Deployment."""
         return str((self.manifest["metadata"].get("labels") or {}).get("app.kubernetes.io/version", "unknown"))
 
     @property
@@ -47,7 +47,7 @@ class InstalledOperator:
 
     @property
     def selector(self) -> str:
-        """The label selector of its pods."""
+        """The label selector of the operator's pods."""
         labels = self.manifest["spec"]["selector"].get("matchLabels") or {}
         return ",".join(f"{key}={value}" for key, value in labels.items())
 

@@ -15,7 +15,7 @@ INSTALL = "helm install metricat charts/metricat -n monitoring --create-namespac
 
 @dataclass(frozen=True)
 class ClusterTarget:
-    """One MonitoringTarget."""
+    """One MonitoringTarget of the cluster."""
 
     manifest: Object
 
@@ -35,7 +35,7 @@ class ClusterTarget:
 
     @property
     def created(self) -> str:
-        """The time of its creation."""
+        """The time at which the target was created (RFC 3339)."""
         return str(self.manifest["metadata"].get("creationTimestamp", ""))
 
     @property

@@ -130,7 +130,7 @@ def parse(text: str, skips: Skips = UNCOUNTED) -> Metrics:
 
 
 def parse_line(line: str) -> Metric:
-    """Return the field of a line."""
+    """Return the metric of a line ``NAME: NUMBER [kB]``."""
     field, _, value = line.partition(":")
     number = whole(value.removesuffix(_KIB)) * (1024 if value.endswith(_KIB) else 1)
     return single(FAMILIES.get(field) or family_of(field, value), number)

@@ -63,7 +63,7 @@ class Option:
 
     @property
     def variable(self) -> str:
-        """The name of its environment variable."""
+        """The name of the setting's environment variable."""
         return variable_name(self.name)
 
     def below(self, prefix: str) -> Option:

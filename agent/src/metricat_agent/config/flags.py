@@ -136,7 +136,7 @@ def _filter(name: str, default: str, what: str) -> Option:
 
 
 def all_options(table: Mapping[str, type[Collector]]) -> Iterator[Option]:
-    """Yield all settings."""
+    """Yield the agent's general settings, then those of the collectors in ``table``."""
     yield from GENERAL
     for name, collector in sorted(table.items()):
         yield from collector_options(name, collector)

@@ -47,7 +47,7 @@ class PodRef:
 
 
 class ProcessSource(Protocol):
-    """A reader of processes."""
+    """The interface to the processes of a system."""
 
     def pids(self) -> list[int]:
         """Return all PIDs."""

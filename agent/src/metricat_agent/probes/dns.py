@@ -50,7 +50,7 @@ def probe(target: Target, deadline: Deadline, result: Result) -> None:
 
 
 def query(number: int, name: str, record_type: int) -> bytes:
-    """Return a message with one question."""
+    """Return a DNS query, with the ID ``number``, for one name and record type."""
     labels = [label.encode() for label in name.split(".")]
     question = b"".join(bytes([len(label)]) + label for label in labels) + b"\0"
     header = struct.pack("!6H", number, _RECURSION_DESIRED, 1, 0, 0, 0)

@@ -33,7 +33,7 @@ _RETRIED = (
 
 
 class Answer(NamedTuple):
-    """The outcome of a request."""
+    """The outcome of a remote-write request."""
 
     status: int
     """0: no response."""

@@ -44,7 +44,7 @@ class PushState:
         self.last_success: float | None = None
 
     def metrics(self, buffer: Buffer) -> Metrics:
-        """Return the metrics."""
+        """Return the metrics of the push, with the size of the buffer."""
         dropped = {"rejected": self.rejected, "buffer_full": 0, "too_old": 0, "damaged": 0, **buffer.dropped}
         found = [
             single(SCRAPES, self.scrapes),

@@ -26,7 +26,7 @@ _SUFFIX = ".segment"
 
 
 class Record(NamedTuple):
-    """A compressed batch."""
+    """A compressed batch of samples in the queue."""
 
     data: bytes
     samples: int
@@ -89,7 +89,7 @@ class Segments:
 
     @property
     def bytes(self) -> int:
-        """Size of all files."""
+        """Size of all files, in bytes."""
         return sum([segment.size for segment in self._segments])
 
     @property

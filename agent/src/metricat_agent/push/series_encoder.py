@@ -25,7 +25,7 @@ _SAMPLE = 16
 
 
 class Batch(NamedTuple):
-    """Samples of one time, encoded."""
+    """An encoded `prometheus.WriteRequest` whose samples all have the same time."""
 
     body: bytes
     samples: int

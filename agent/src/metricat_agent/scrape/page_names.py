@@ -14,7 +14,7 @@ Sources = tuple[tuple[str, frozenset[str]], ...]
 
 
 class PageNames:
-    """Finds the sources with a name that an earlier source has. Checks only sources whose names have changed."""
+    """Finds the sources with a name that an earlier source has. Checks again only after a change of the names."""
 
     def __init__(self, own: Iterable[Family]) -> None:
         """``own`` are the families of the registry itself, which no source may have."""
@@ -24,7 +24,7 @@ class PageNames:
         self._all = self._own
 
     def check(self, sources: Sources) -> tuple[Mapping[str, frozenset[str]], frozenset[str]]:
-        """Return the taken names for each source that has one of them, and all names."""
+        """Return, for each source with a name of an earlier one, the names of all earlier sources; and all names."""
         if sources != self._checked:  # fast for the same objects
             taken = set(self._own)
             conflicts: dict[str, frozenset[str]] = {}

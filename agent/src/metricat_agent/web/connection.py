@@ -21,7 +21,7 @@ _EMPTY_LINES = b"\r\n"
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """Limits of connections: seconds and numbers."""
+    """Limits of the time and the number of connections."""
 
     idle: float = 90
     """Seconds for the next request to begin: longer than the usual scrape intervals."""
@@ -110,7 +110,7 @@ class Connection:
         self.waits_since = time.monotonic()
 
     def abort(self) -> None:
-        """Shut the socket down, so that the thread that uses the connection wakes and ends."""
+        """Shut down the reading side of the socket, so that the thread that uses the connection ends."""
         self.waits_since = None
         self.is_aborted = True
         with suppress(OSError):

@@ -50,7 +50,7 @@ class ApiServer:
         """The time of the API server at its last response, in seconds since 1970: the local clock may differ."""
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> Object:
-        """Return one object.
+        """Return the JSON object at a path of the API.
 
         Raises:
             ApiError: the API server refuses the request or does not respond.

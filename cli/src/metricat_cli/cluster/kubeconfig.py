@@ -64,7 +64,7 @@ def load(
 
 
 def contexts(environment: Mapping[str, str], kubeconfig: str = "") -> list[str]:
-    """Return the names of all contexts."""
+    """Return the names of all contexts in the kubeconfig files."""
     return list(_merged([one for one in _files(environment, kubeconfig) if one.is_file()])["contexts"])
 
 

@@ -26,7 +26,7 @@ class Claim:
     selects: Requirements | None
 
     def __str__(self) -> str:
-        """Return the target's name for messages."""
+        """Return NAMESPACE/NAME of the target, as messages show it."""
         return f"{self.namespace}/{self.name}"
 
 

@@ -208,7 +208,7 @@ class Client:
                 raise ApiError(408, Reason.TIMEOUT, f"the watch of {kind.plural} received no data") from error
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Manifest:
-        """Return one object."""
+        """Return the object with this kind, namespace and name."""
         return await self._json("get", kind, kind.path(namespace, name))
 
     async def create(self, kind: Kind, manifest: Manifest) -> Manifest:

@@ -34,7 +34,7 @@ class Condition:
 
     @property
     def status(self) -> str:
-        """`True`, `False` or `Unknown`."""
+        """The status in the API: `True`, `False` or `Unknown`."""
         return _STATUS[self.holds]
 
     @classmethod

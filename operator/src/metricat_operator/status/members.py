@@ -49,7 +49,7 @@ def virtual(parsed: Parsed, facts: Facts) -> dict[str, str]:
 
 
 def owned_by_older(parsed: Parsed, facts: Facts) -> Counter[str]:
-    """Return how many of the selected nodes each older target owns."""
+    """Count the selected nodes that each older target owns, by NAMESPACE/NAME of that target."""
     mine = requirements(parsed.spec.node_selector) if parsed.spec else ()
     if parsed.spec is None or not disjoint_filter(mine, selected(parsed.older)):
         return Counter()

@@ -41,7 +41,7 @@ class Exporter:
             raise ToolError(f"{self.name} returned {response.status}. Read its log")
 
     def page(self) -> str:
-        """Return a scrape as text."""
+        """Scrape the exporter, and return the response as text."""
         client = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
         client.request("GET", "/metrics", headers={"Accept": "text/plain"})
         text = client.getresponse().read().decode()

@@ -72,7 +72,7 @@ def bench_cluster(name: str, nodes: int, targets: int) -> Iterator[BenchCluster]
 
 @dataclass
 class OperatorProcess:
-    """The operator's process."""
+    """The process of the operator under measurement."""
 
     process: subprocess.Popen[bytes]
 

@@ -60,7 +60,7 @@ class Wheel:
 
     @property
     def version(self) -> str:
-        """The wheel's version."""
+        """The version in the requirement of the wheel."""
         return self.requirement.partition("==")[2]
 
 

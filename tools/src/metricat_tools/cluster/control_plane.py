@@ -138,12 +138,12 @@ class ControlPlane:
 
     @property
     def ca(self) -> Path:
-        """The certificate of the cluster's authority."""
+        """The path of the certificate of the cluster's authority."""
         return self.authority.pair.certificate
 
     @property
     def kubeconfig(self) -> Path:
-        """The kubeconfig of the cluster's administrator."""
+        """The path of the kubeconfig of the cluster's administrator."""
         return self.state.folder / "admin.kubeconfig"
 
     @property

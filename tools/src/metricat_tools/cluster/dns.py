@@ -23,7 +23,7 @@ def grant(api: Api) -> None:
 
 
 def corefile(folder: Path, kubeconfig: Path) -> Path:
-    """Write CoreDNS' configuration."""
+    """Write the configuration of CoreDNS into the folder, and return its path."""
     path = folder / "Corefile"
     path.write_text(
         f"""\

@@ -39,12 +39,12 @@ class ClusterNode:
 
     @property
     def socket(self) -> Path:
-        """Containerd's socket."""
+        """The path of containerd's socket."""
         return self.folder / "containerd.sock"
 
     @property
     def address(self) -> str:
-        """The node's address."""
+        """The node's IP address."""
         return network.node_address(self.number)
 
     @property

@@ -55,7 +55,7 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Run the forwarder."""
+    """Forward connections from an inherited socket to a server until the process ends."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--fd", type=int, required=True)
     parser.add_argument("--to", required=True)

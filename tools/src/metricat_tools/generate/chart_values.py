@@ -61,7 +61,7 @@ def _require_sections(schema: Schema, definitions: Schema) -> None:
 
 
 def text(chart: Path) -> str:
-    """Return `values.schema.json`."""
+    """Return the content of `values.schema.json`."""
     lines = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in schema(chart).items() if key[0] != "p"]
     properties = [f"    {json.dumps(key)}: {json.dumps(value)}" for key, value in schema(chart)["properties"].items()]
     return "{\n" + ",\n".join([*lines, '  "properties": {\n' + ",\n".join(properties) + "\n  }"]) + "\n}\n"

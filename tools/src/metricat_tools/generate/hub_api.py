@@ -34,7 +34,7 @@ their PromQL.
 
 
 def page() -> str:
-    """Return the page."""
+    """Return the reference page of the HTTP API as Markdown."""
     parts = [_HEAD]
     for tag in dict.fromkeys(operation.tag for operation in DOCUMENTED):
         parts.append(f"\n## {tag}\n")

@@ -25,7 +25,7 @@ loopback it starts only with TLS, or with `--insecure`. The [web config file](ag
 
 
 def page() -> str:
-    """Return the page."""
+    """Return the reference page of the hub's settings as Markdown."""
     parts = [_HEAD]
     for title, options in HUB.groups:
         parts.append(f"\n## {title.capitalize() if title else 'General'}\n\n".replace("Http", "HTTP"))

@@ -33,7 +33,7 @@ _CONDITIONALS = (ast.If, ast.While, ast.IfExp)
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One change to a module."""
+    """One small change to an expression of a module."""
 
     line: int
     before: str

@@ -16,7 +16,7 @@ _CHECKS = {
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Run one check."""
+    """Run the check that the arguments name."""
     parser = argparse.ArgumentParser(prog="python -m metricat_tools security", description=__doc__)
     checks = parser.add_subparsers(dest="check", required=True)
     for name, (_, text) in _CHECKS.items():

@@ -18,7 +18,7 @@ class Sample:
 
     @property
     def node(self) -> str:
-        """The sample's node."""
+        """The value of the sample's label `node`."""
         return self.labels.get("node", "")
 
 

@@ -45,7 +45,7 @@ class Kubectl:
         return found
 
     def items(self, *arguments: str) -> list[Object]:
-        """Return the objects of a list."""
+        """Return the objects that `kubectl get ARGUMENTS...` lists."""
         return list(self.get(*arguments)["items"])
 
     def exists(self, *arguments: str) -> bool:
@@ -70,7 +70,7 @@ class Kubectl:
 
     @property
     def words(self) -> str:
-        """The shell command for this kubectl."""
+        """The start of a shell command for this cluster, for output to users."""
         return f"KUBECONFIG={self.kubeconfig} kubectl" if self.kubeconfig else "kubectl"
 
     def _run(self, program: Path, arguments: Sequence[str], stdin: str | None) -> str:

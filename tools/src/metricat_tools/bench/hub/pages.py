@@ -40,7 +40,7 @@ class Line:
 
     @property
     def is_constant(self) -> bool:
-        """Whether the value does not change."""
+        """Whether the value never changes, as that of an info metric or a limit."""
         return bool(_CONSTANT.search(self.name)) or (self.value == 0 and not self.name.startswith("node_cpu_seconds"))
 
 
@@ -52,7 +52,7 @@ class Page:
     lines: tuple[Line, ...]
 
     def text(self, values: NDArray[np.float64]) -> bytes:
-        """Return the page with these values."""
+        """Return the text of the page with these values, one for each series."""
         lines = [
             f"{line.text} {int(value) if value == int(value) else repr(value)}"
             for line, value in zip(self.lines, values.tolist(), strict=True)

@@ -55,7 +55,7 @@ def free_port() -> int:
 
 @contextmanager
 def prometheus(folder: Path, config: Mapping[str, Any], *arguments: str) -> Iterator[Server]:
-    """Run Prometheus with this configuration."""
+    """Run Prometheus with this configuration until the context ends."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "prometheus.yml").write_text(json.dumps(config))
     port = free_port()

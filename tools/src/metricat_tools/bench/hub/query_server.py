@@ -66,7 +66,7 @@ def _newest(folder: Path) -> int:
 
 
 def main(folder: Path, nodes: int, series: int) -> None:
-    """Serve until a signal."""
+    """Serve the data set in the folder until SIGTERM or SIGINT."""
     page = pages.parse((folder / data_set.PAGE).read_text(), series)
     start = _newest(folder)
     settings = parse(

@@ -37,7 +37,7 @@ class Link:
     column: str = ""
 
     def json(self) -> Json:
-        """Return Grafana's JSON."""
+        """Return the link as Grafana's JSON."""
         return {"title": self.title, "url": self.url, "targetBlank": False}
 
 
@@ -208,7 +208,7 @@ class Annotation:
     at_value: bool = False
 
     def json(self) -> Json:
-        """Return Grafana's JSON."""
+        """Return the annotation as Grafana's JSON."""
         return {
             "name": self.name,
             "datasource": DATASOURCE,
@@ -247,7 +247,7 @@ class Board:
         return [panel for row in self.rows for panel in row.panels]
 
     def json(self) -> Json:
-        """Return Grafana's JSON."""
+        """Return the dashboard as Grafana's JSON."""
         chosen = {"name": "datasource", "type": "datasource", "query": "prometheus", "label": "Data source"}
         return {
             "uid": f"metricat-{self.name}",
@@ -291,5 +291,5 @@ def _thresholds(levels: Levels) -> Json:
 
 
 def text(board: Board) -> str:
-    """Return the content of the file."""
+    """Return the JSON file of a board."""
     return json.dumps(board.json(), indent=2, ensure_ascii=False) + "\n"
