@@ -1,7 +1,7 @@
 """The modifiers `anchored` and `smoothed` of selectors (experimental in Prometheus 3.15).
 
-Both look at samples up to one lookback period outside the range. `anchored` takes the last sample before the range as
-the value at its start; `smoothed` interpolates the values at both ends. Windows are computed one by one.
+Both use samples up to one lookback period outside of the range. `anchored` uses the last sample before the range as
+the value at its start. `smoothed` interpolates the values at both ends. The code computes windows one by one.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _ALLOWED: Final = {
 
 
 def check(modifier: Modifier, function: str) -> None:
-    """Raise an error if the function does not work with the modifier."""
+    """Raise an error if a function does not support the modifier."""
     if modifier and function not in _ALLOWED[modifier]:
         allowed = ", ".join(_ALLOWED[modifier])
         raise QueryError(
@@ -39,7 +39,7 @@ def check(modifier: Modifier, function: str) -> None:
 
 
 def smoothed(series: Sequence[Series], references: Times, lookback: int) -> Vector:
-    """Return the values of series at the references, interpolated between neighbouring samples."""
+    """Return the values of series at the times `references`, interpolated between neighboring samples."""
     values = np.zeros((len(series), len(references)))
     present = np.zeros((len(series), len(references)), dtype=bool)
     for row, (times, samples) in enumerate(without_stale(series)):
@@ -165,7 +165,7 @@ def rolled(function: str, extent: Extent, times: Times, values: Values) -> tuple
 
 
 def range_vector(series: Sequence[Series], extent: Extent) -> list[Series]:
-    """Return the samples of a range selector at one time, with values at the start and the end of the range."""
+    """Return the samples of a range selector at one time, with added samples at the start and the end of the range."""
     result = []
     for one, (times, values) in zip(series, without_stale(series), strict=True):
         window = extent.windows(times, values)[0]

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from metricat_hub.promql.written import Duration
 
 _WIDTH: Final = 100
-"""Bytes above which an expression is split into lines."""
+"""An expression with more bytes is split into lines."""
 _INDENT: Final = "  "
 _PLAIN = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
 _ESCAPES = {
@@ -42,7 +42,7 @@ _ESCAPES = {
 
 
 def formatted(node: Node, level: int = 0) -> str:  # noqa: PLR0911 # one case for each kind of node
-    """Return the text of a tree that `written.parse` returned, in lines if it is long."""
+    """Format a tree that `written.parse` returned. A long text is split into lines."""
     text, indent = one_line(node), _INDENT * level
     if isinstance(node, Plus | Negation):
         return f"{indent}{sign(node)}{formatted(node.expression, level).strip()}"
@@ -69,7 +69,7 @@ def formatted(node: Node, level: int = 0) -> str:  # noqa: PLR0911 # one case fo
 
 
 def one_line(node: Node) -> str:  # noqa: C901, PLR0911 # one case for each kind of node
-    """Return the text of a tree in one line."""
+    """Format a tree in one line."""
     match node:
         case Number():
             return _seconds(node.value) if isinstance(node.value, Seconds) else number(node.value)
@@ -113,7 +113,7 @@ def is_matching(node: Binary) -> bool:
 
 
 def number(value: float) -> str:
-    """Return a number without an exponent, as Go's format `f` writes it."""
+    """Format a number without an exponent, as Go's format `f` does."""
     text = repr(float(value))
     if text in {"inf", "-inf", "nan"}:
         return {"inf": "+Inf", "-inf": "-Inf", "nan": "NaN"}[text]
@@ -121,7 +121,7 @@ def number(value: float) -> str:
 
 
 def quoted(text: str) -> str:
-    """Return a string literal, as Go's `strconv.Quote` writes it."""
+    """Return a string literal, as Go's `strconv.Quote` does."""
     return '"' + "".join(_ESCAPES.get(one) or (one if one.isprintable() else _escaped(ord(one))) for one in text) + '"'
 
 

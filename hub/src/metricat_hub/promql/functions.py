@@ -1,4 +1,4 @@
-"""Functions of instant vectors that change each value alone, such as `abs`, `clamp` and `day_of_week`."""
+"""Functions that compute each value of an instant vector separately, such as `abs`, `clamp` and `day_of_week`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from metricat_hub.promql.vector import Mask
 
 _SECONDS_LIMIT: Final = 8.64e15
-"""Times beyond this many seconds have no date in numpy. Their date functions return NaN."""
+"""The largest time in seconds with a date in numpy. Date functions return NaN for larger times."""
 
 
 def greater(left: Values, right: Values) -> Values:
@@ -29,7 +29,7 @@ def lesser(left: Values, right: Values) -> Values:
 
 
 def clamped(values: Values, low: Values, high: Values) -> Values:
-    """Return the values limited to the range from low to high."""
+    """Clamp values between `low` and `high`."""
     return greater(low, lesser(high, values))
 
 

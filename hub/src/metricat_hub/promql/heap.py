@@ -1,4 +1,4 @@
-"""Which of several equal values `topk` and `bottomk` keep: those that Prometheus' binary heap keeps."""
+"""Selects which of several equal values `topk` and `bottomk` keep, in the same way as Prometheus' binary heap."""
 
 from __future__ import annotations
 

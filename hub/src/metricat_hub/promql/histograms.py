@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from metricat_hub.promql.vector import Mask
 
 _TOLERANCE = 1e-12
-"""Relative differences of buckets below this are errors of floating point."""
+"""Smaller relative differences between buckets are treated as floating-point errors."""
 _LEAST_NORMAL = 2.2250738585072014e-308
 _NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?|inf(?:inity)?|nan)", re.IGNORECASE | re.ASCII)
 
@@ -36,7 +36,7 @@ class Histogram:
     present: Mask
 
     def patterns(self) -> Iterator[tuple[np.ndarray, Values, Values]]:
-        """Yield the steps that have the same buckets: their numbers, the bounds, the counts."""
+        """Yield groups of steps with the same buckets: indices of the steps, upper bounds, and counts."""
         if bool(self.present.all()):
             yield np.arange(self.present.shape[1]), *_coalesced(self.bounds, self.counts)
             return
@@ -57,7 +57,7 @@ def _coalesced(bounds: Values, counts: Values) -> tuple[Values, Values]:
 
 
 def histograms(vector: Vector, annotations: Annotations, position: int, *, names: bool) -> list[Histogram]:
-    """Return the histograms whose buckets are in a vector. With `names`, warnings name the metric."""
+    """Return the histograms whose buckets are in a vector. With `names`, warnings contain the metric name."""
     rows: dict[Labels, list[tuple[float, int]]] = {}
     for row, labels in enumerate(vector.labels):
         text = get(labels, "le")
@@ -86,7 +86,7 @@ def histograms(vector: Vector, annotations: Annotations, position: int, *, names
 
 
 def evaluated(histogram: Histogram, compute: Callable[[np.ndarray, Values, Values], Values]) -> tuple[Values, Mask]:
-    """Return a value for each step with a bucket, computed together for all steps with the same buckets."""
+    """Compute a value for each step with a bucket, for all steps with the same buckets at once."""
     steps = histogram.present.shape[1]
     result, present = np.full(steps, np.nan), any_series(histogram.present)
     for columns, bounds, counts in histogram.patterns():

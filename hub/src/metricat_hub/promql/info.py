@@ -168,7 +168,7 @@ class _Combination:
     base: Vector
     ignored: Sequence[bool]
     data: Sequence[Matcher]
-    """Matchers of labels to add; without matchers, all labels are added."""
+    """Matchers of the labels to add; without matchers, all labels are added."""
     info: Vector
     seconds: np.ndarray
 
@@ -196,7 +196,7 @@ class _Combination:
         return merged(Vector(labels, self.base.values[rows], np.stack(masks), drops).without_absent())
 
     def newest(self) -> dict[tuple[str, Labels], Indices]:
-        """Return for each info metric and signature the row of the newest info series at each step; -1: none."""
+        """Return the row of the newest info series at each step, for each info metric and signature; -1: no series."""
         rows: dict[tuple[str, Labels], list[int]] = {}
         for row, labels in enumerate(self.info.labels):
             rows.setdefault((get(labels, NAME), _signature(labels)), []).append(row)
@@ -237,7 +237,9 @@ class _Combination:
                 if name == NAME or (wanted and name not in wanted):
                     continue
                 if added.get(name, value) != value:
-                    raise QueryError(f"conflicting label: {name}. Info series disagree; add matchers to `info`.")
+                    raise QueryError(
+                        f"conflicting label: {name}. Info series have different values of it. Add matchers to `info`."
+                    )
                 if name not in known:
                     added[name] = value
         labels = old

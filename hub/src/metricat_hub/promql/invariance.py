@@ -1,4 +1,4 @@
-"""Which expressions have the same value at every step of a query."""
+"""Detects expressions with the same value at every step of a query."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _DEPENDENT: Final = frozenset(
         *("predict_linear", "time", "timestamp", "info"),
     }
 )
-"""Functions whose result may depend on the time of evaluation even if their arguments do not."""
+"""Functions whose result may depend on the evaluation time even if their arguments do not."""
 
 
 def is_invariant(node: Node) -> bool:  # noqa: PLR0911 # one case for each kind of node

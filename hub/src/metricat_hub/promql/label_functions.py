@@ -1,4 +1,4 @@
-"""Functions that change or compare labels only."""
+"""Functions that only change or compare labels."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def _check_name(name: str, what: str, function: str) -> None:
 
 
 def replaced(vector: Vector, target: str, replacement: str, source: str, pattern: str) -> Vector:
-    """Return `label_replace`: where the source label matches, the target label gets the replacement."""
+    """Apply `label_replace`: where the source label matches, set the target label to the replacement."""
     compiled = matchers.compiled(pattern)
     _check_name(target, "destination", "label_replace")
 
@@ -57,7 +57,7 @@ def replaced(vector: Vector, target: str, replacement: str, source: str, pattern
 
 
 def joined(vector: Vector, target: str, separator: str, sources: Sequence[str]) -> Vector:
-    """Return `label_join`: the target label gets the values of the source labels."""
+    """Apply `label_join`: set the target label to the joined values of the source labels."""
     for source in sources:
         _check_name(source, "source", "label_join")
     _check_name(target, "destination", "label_join")
@@ -85,7 +85,7 @@ def absent_labels(node: Node) -> Labels:
 
 
 def natural_order(labels: Sequence[Labels], names: Sequence[str], *, descending: bool) -> list[int]:
-    """Return series in the natural order of some labels' values (node2 before node10), then of all labels."""
+    """Return the indices of series in natural order (node2 before node10) of some labels, then of all labels."""
 
     def compare(one: int, other: int) -> int:
         for name in names:
@@ -108,7 +108,7 @@ def _naturally_before(one: str, other: str) -> bool:
 
 
 def labelled_by_value(vector: Vector, label: str, value: Values) -> list[Vector]:
-    """Return the vector with the value of a scalar as a label: one part for each different value."""
+    """Return the vector with the value of a scalar as a label, split into one vector for each distinct value."""
     parts = []
     for one in np.unique(value).tolist():  # NaN is one value here
         same = np.isnan(value) if np.isnan(one) else value == one

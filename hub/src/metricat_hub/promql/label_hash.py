@@ -18,12 +18,12 @@ _P1, _P2, _P3, _P4, _P5 = (
 
 
 def share(labels: Labels) -> float:
-    """Return a number from 0 to 1 that depends on the labels only."""
+    """Return a number from 0 to 1 that depends only on the labels."""
     return float(xxh64(encoded(labels))) / float(_MASK)
 
 
 def encoded(labels: Labels) -> bytes:
-    """Return names and values, each after its length: one byte, or 255 and three bytes."""
+    """Encode names and values, each after its length: one byte, or 255 and three bytes."""
     parts = []
     for pair in labels:
         for text in pair:

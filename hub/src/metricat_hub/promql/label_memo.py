@@ -1,8 +1,8 @@
-"""Results of operations on the labels of many series, kept for the next query.
+"""A cache of the results of operations on the labels of many series.
 
-Rules and dashboards evaluate the same expressions again and again, over series whose labels are the same objects each
-time. For a rule of a hundred nodes, its label operations cost more than the numbers. Labels are compared by identity:
-the memo holds them, so no other object can have the identity of one of them.
+Rules and dashboards evaluate the same expressions repeatedly, over series whose labels are the same objects each time.
+For a rule over a hundred nodes, operations on labels cost more time than those on numbers. The cache compares labels by
+identity. It keeps references to them, so no other object can have the same identity.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _Result = TypeVar("_Result")
 _MOST: Final = 200_000
-"""The labels of all results together. Above it, the memo starts again."""
+"""The most label sets of all results together. Above it, the cache is cleared."""
 _LONGEST: Final = 20_000
 
 _kept: dict[tuple[Hashable, tuple[int, ...]], tuple[object, Sequence[Labels]]] = {}
@@ -26,11 +26,11 @@ _size = 0
 def remembered(
     operation: Hashable, labels: Sequence[Labels], compute: Callable[[], _Result], others: Sequence[Labels] = ()
 ) -> _Result:
-    """Return the result of an operation on these labels.
+    """Return the result of an operation on these labels, from the cache if possible.
 
     Args:
         operation: identifies the operation, with its parameters.
-        labels: what it depends on.
+        labels: the labels on which the result depends.
         compute: returns the result if it is not known. Callers must not change the result.
         others: further labels that it depends on.
     """

@@ -1,4 +1,4 @@
-"""Limits of a query, and what it has used of them."""
+"""Limits of a query, and its usage."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits of one query. Each has its own error, which names the limit, the value and what to do."""
+    """Limits of one query. Each error message contains the limit, the value and a remedy."""
 
     samples: int = 50_000_000
-    """Samples that a query reads from the store, and values of one intermediate result."""
+    """The most samples that a query reads from the store, and the most values of one intermediate result."""
     series: int = 100_000
-    """Series of one selector, or of one intermediate result."""
+    """The most series of one selector, or of one intermediate result."""
     steps: int = 11_000
-    """Evaluations of a range query."""
+    """The most steps of a range query."""
     seconds: float = 60.0
-    """Duration of a query. `deadline` makes the check for it."""
+    """The longest duration of a query in seconds. `deadline` returns the check."""
 
     def check_steps(self, steps: int) -> None:
         """Raise an error if a range query has too many steps."""
@@ -41,7 +41,7 @@ class Limits:
             )
 
     def check_samples(self, samples: int) -> None:
-        """Raise an error if a query touches too many samples."""
+        """Raise an error if a query reads or computes too many samples."""
         if samples > self.samples:
             raise LimitError(
                 f"the query touches {samples} samples, above the limit of {self.samples}."
@@ -49,7 +49,7 @@ class Limits:
             )
 
     def deadline(self, clock: Callable[[], float]) -> Callable[[], None]:
-        """Return a check that raises an error once the clock (in seconds) is past the limit, counted from now."""
+        """Return a function that raises an error after `seconds` from now; `clock` returns seconds."""
         end = clock() + self.seconds
 
         def check() -> None:
@@ -63,19 +63,19 @@ class Limits:
 
 
 def no_check() -> None:
-    """Let the query continue."""
+    """Let the query continue: the default without a check."""
 
 
 def no_reservation(size: int) -> None:
-    """Let the query hold the memory."""
+    """Accept any size: the default without a memory limit."""
 
 
 BYTES_READ = 40
-"""Memory for each sample while a store reads it; measured: 34."""
+"""Bytes of memory for each sample while a store reads it. Measured: 34."""
 BYTES_EVALUATED = 100
-"""Most memory for each sample until the end of the query; measured with `sum_over_time`."""
+"""Bytes of memory for each sample until the end of the query, at most. Measured with `sum_over_time`."""
 _BYTES_OF_VALUE = 27
-"""Memory for each value of an intermediate result: a number and its presence, in three results at a time."""
+"""Bytes of memory for each value of an intermediate result: value and mask, with three results at a time."""
 
 
 @dataclass(slots=True)
@@ -84,17 +84,17 @@ class Usage:
 
     limits: Limits
     check: Callable[[], None] = no_check
-    """Raises an error if the query must stop: cancelled, or past its deadline. Called between blocks of work."""
+    """Raises an error if the query must stop: it was cancelled, or its deadline has passed."""
     reserve: Callable[[int], None] = no_reservation
-    """Raises an error if all running queries together hold too much memory. Called with bytes, before their use."""
+    """Called with a number of bytes before their use; raises an error if all queries together use too much memory."""
     samples: int = 0
-    """Samples read from the store."""
+    """Number of samples read from the store."""
     largest: int = 0
-    """Values of the largest intermediate result."""
+    """Number of values of the largest intermediate result."""
     tiers: set[str] = field(default_factory=set)
 
     def reading(self) -> Reading:
-        """Begin a selection: it counts the samples that the store is reading."""
+        """Begin a selection; return the object that counts the samples while the store reads them."""
         return Reading(self)
 
     def read(self, samples: int, reading: Reading | None = None) -> None:

@@ -1,7 +1,7 @@
 """Label matchers and regular expressions, as RE2 defines them.
 
-Python's `re` accepts more than RE2 (look-around, backreferences, possessive quantifiers), and takes exponential time
-for some patterns. Therefore all patterns of users go through Google's RE2, whose time is linear in the value's length.
+Python's `re` accepts a larger syntax than RE2 (look-around, backreferences, possessive quantifiers), and takes
+exponential time for some patterns. So the hub matches all patterns with Google's RE2, which takes linear time.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _options() -> re2.Options:
 
 @lru_cache(maxsize=512)
 def compiled(pattern: str) -> Any:
-    """Return a compiled pattern. Match whole values with `fullmatch`.
+    """Compile a pattern. Callers must match whole values with `fullmatch`.
 
     Raises:
         InvalidQueryError: the pattern is not valid in RE2's syntax.
@@ -88,7 +88,7 @@ def is_label_name(name: str) -> bool:
 
 
 def expanded(template: str, match: Any) -> str:
-    """Return a replacement text with `$1`, `${1}`, `$name` and `${name}` replaced by groups, as Go's `Expand` does."""
+    """Replace `$1`, `${1}`, `$name` and `${name}` in a template by groups of a match, as Go's `Expand` does."""
     parts: list[str] = []
     position = 0
     while (dollar := template.find("$", position)) >= 0:

@@ -52,7 +52,7 @@ class RangeSelector:
 
 @dataclass(frozen=True, slots=True)
 class Subquery:
-    """A subquery, such as ``rate(x[5m])[1h:1m]``. Step 0: the engine's default step."""
+    """A subquery, such as ``rate(x[5m])[1h:1m]``. A step of 0 means the engine's default step."""
 
     expression: Node
     range: int
@@ -89,7 +89,7 @@ class Matching:
 
     cardinality: Literal["one-to-one", "many-to-one", "one-to-many", "many-to-many"] = "one-to-one"
     on: bool = False
-    """Match on `labels` only; False: on all labels except `labels` and the metric name."""
+    """True: match only on `labels`. False: match on all labels except `labels` and the metric name."""
     labels: tuple[str, ...] = ()
     include: tuple[str, ...] = ()
     """Labels of the "one" side that the result gets (`group_left`, `group_right`)."""

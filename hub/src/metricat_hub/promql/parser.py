@@ -42,12 +42,12 @@ def parse(query: str, *, step: int = 0, span: int = 0) -> Node:
     """Return the syntax tree of a query.
 
     Args:
-        query: the text.
-        step: milliseconds between two evaluations: the value of ``step()`` in a duration.
-        span: milliseconds from start to end of the query: the value of ``range()`` in a duration.
+        query: the text of the query.
+        step: milliseconds between two evaluations, for ``step()`` in a duration.
+        span: milliseconds from start to end of the query, for ``range()`` in a duration.
 
     Raises:
-        InvalidQueryError: the text is not PromQL. The message has line and column.
+        InvalidQueryError: the text is not PromQL. The message contains line and column.
         UnsupportedQueryError: the text uses native histograms.
         LimitError: the text is too long or nested too deep.
     """

@@ -1,6 +1,6 @@
-"""The text of a syntax tree. Every token of it comes from the tree, none from the text that the tree was parsed from.
+"""Prints a syntax tree as PromQL. The text is built only from the tree, never copied from the parsed text.
 
-Durations are in milliseconds. Metric names are matchers, so that a name such as ``sum`` needs no quotes.
+Durations are printed in milliseconds. Metric names are printed as matchers, so a name such as ``sum`` is unambiguous.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _PLAIN = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
-"""Label names that need no quotes. Only Prometheus 3 accepts quoted ones."""
+"""Label names that need no quotes. Only Prometheus 3 accepts quoted label names."""
 
 
 def mapped(node: Node, change: Callable[[Node], Node | None]) -> Node:
-    """Return the tree with nodes replaced; the children of a replaced node stay as they are."""
+    """Return the tree with nodes replaced by `change`. The children of a replaced node are not changed."""
     if (changed := change(node)) is not None:
         return changed
     match node:
@@ -58,7 +58,7 @@ def quoted(value: str) -> str:
 
 
 def text(node: Node) -> str:  # noqa: C901, PLR0911 # one case for each kind of node
-    """Return PromQL that parses to the same tree."""
+    """Print a node as PromQL that parses to the same tree."""
     match node:
         case Number():
             return _number(node.value)

@@ -1,4 +1,4 @@
-"""The port for the evaluation of queries: in this process over a store, or by a server that has the samples."""
+"""The interface of query engines: evaluation in this process over a store, or by the server with the samples."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ if TYPE_CHECKING:
     from metricat_hub.promql.engine import Result
 
 LOOKBACK: Final = 300_000
-"""How old the newest sample of a series may be, in milliseconds: Prometheus' default of 5 minutes."""
+"""Maximum age of the newest sample of a series in milliseconds: 5 minutes, Prometheus' default."""
 
 
 class Stop(Protocol):
-    """Whether a query must stop. See `use_cases.cancellation`."""
+    """Cancellation and deadline of a query. `use_cases.cancellation` implements it."""
 
     @property
     def remaining(self) -> float:
@@ -20,7 +20,7 @@ class Stop(Protocol):
         ...
 
     def check(self) -> None:
-        """Return if the query may continue; raise the error that ends it otherwise."""
+        """Raise an error if the query must stop."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""Whether a query reads samples after the time of its evaluation. Pure."""
+"""Detects queries that read samples after the time of their evaluation. Pure."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from metricat_hub.promql.nodes import (
 
 
 def reads_ahead(node: Node, end: int) -> bool:  # noqa: PLR0911 # one case for each kind of node
-    """Return whether a query that ends at a time (milliseconds) may depend on later samples.
+    """Return whether a query may depend on samples after its end, a time in milliseconds.
 
-    It does with a negative offset, with `@` and a later time, and with `smoothed`, which interpolates.
+    The causes are a negative offset, `@` with a later time, and `smoothed`, which interpolates.
     """
     match node:
         case Selector():

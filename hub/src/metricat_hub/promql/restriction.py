@@ -1,8 +1,7 @@
-"""Restriction of queries to some series: label matchers in every selector. Pure.
+"""Restricts queries to some series by adding label matchers to every selector. Pure.
 
-The result is printed from the syntax tree, so a server gets only text that this parser has read. A text that another
-parser reads differently, for example because of a comment or an escape sequence, cannot hide a selector. See
-docs/design/0037.
+The restricted query is printed from the syntax tree. So a text that another server's parser reads differently, for
+example because of a comment or an escape sequence, cannot hide a selector. See docs/design/0037.
 """
 
 from __future__ import annotations
@@ -37,8 +36,8 @@ def with_matchers(query: str, matchers: Sequence[Matcher], *, step: int = 0, spa
     """Return a query that reads only series that match all of these matchers.
 
     Args:
-        query: PromQL.
-        matchers: added to those that a selector has.
+        query: the query in PromQL.
+        matchers: the matchers to add to each selector.
         step: milliseconds between two evaluations, for ``step()`` in a duration.
         span: milliseconds from start to end of the query, for ``range()`` in a duration.
 
@@ -64,7 +63,8 @@ def _restricted(node: Node, matchers: tuple[Matcher, ...]) -> Node:  # noqa: PLR
         case Call():
             if node.name == "info":
                 raise UnsupportedQueryError(
-                    "`info` reads series beyond its argument, so it is not available with restricted access."
+                    "`info` reads series beyond its argument, so it is not available to clients that may see only "
+                    "some series."
                     " Join the labels with `* on (...) group_left (...)`."
                 )
             return replace(node, arguments=tuple(_restricted(one, matchers) for one in node.arguments))

@@ -1,8 +1,7 @@
 """Functions of range vectors, such as `rate` and `avg_over_time`, over blocks of series.
 
-Each function returns one row of values for each series of the block and one column for each window, and which of them
-exist.
-The formulas are those of Prometheus 3.15 (`promql/functions.go`), in the same order of operations.
+Each function returns values with one row for each series of the block and one column for each window, and a mask of the
+values that exist. The formulas are those of Prometheus 3.15 (`promql/functions.go`), in the same order of operations.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ Rolled: TypeAlias = "tuple[Values, Mask]"
 EXTRAPOLATED: Final = frozenset({"delta", "increase", "rate"})
 """The functions that `extrapolated` computes. `ROLLUPS` has the others."""
 _AT_ONCE = 1 << 16
-"""The most values of the blocks whose changes are extrapolated together."""
+"""The most values of the blocks that `extrapolated` computes at once."""
 Rollup: TypeAlias = Callable[["Block", "Sequence[Values]"], Rolled]
 """A function of a block and of the scalar arguments, which have one value for each window."""
 
@@ -104,9 +103,9 @@ def _extrapolated(found: _Change, starts: Times, ends: Times, *, counter: bool, 
 
 
 def extrapolated(name: str, blocks: Iterable[Block]) -> Iterator[tuple[Indices, Rolled]]:
-    """Yield `rate`, `increase` or `delta` for rows of the result.
+    """Compute `rate`, `increase` or `delta`; yield rows of the result with their indices.
 
-    Each scrape target has its own timestamps, so there are many small blocks. The formula runs for several at once.
+    Each scrape target has its own timestamps, so there are many small blocks. The code computes several blocks at once.
     """
     counter, per_second = name != "delta", name == "rate"
     blocks = iter(blocks)
@@ -405,7 +404,7 @@ def _deriv(block: Block, _: Sequence[Values]) -> Rolled:
 
 
 def predict_linear(block: Block, scalars: Sequence[Values], times: Indices) -> Rolled:
-    """Return the value that a line through the samples has some seconds after the evaluation times."""
+    """Evaluate `predict_linear`: the value of a regression line some seconds after each evaluation time."""
     result = np.zeros((len(block.values), len(block.low)))
     for part, values, valid, index in block.padded():
         if index.shape[1] == 0:

@@ -1,4 +1,4 @@
-"""The parser of selectors and of what may follow an operand: ranges, subqueries, `offset`, `@`."""
+"""The parser of selectors, and of the suffixes of operands: ranges, subqueries, `offset`, `@`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class SelectorParser(DurationParser):
-    """Reads selectors, and adds modifiers to nodes."""
+    """Parses selectors, and adds modifiers to nodes."""
 
     def number(self) -> Number | None:
-        """Return a number, or a duration as seconds; None: the next token is something different."""
+        """Parse a number, or a duration as seconds; return None if the next token is neither."""
         token = self.token
         if token.kind == "number":
             return Number(tokens.number(self.next().text), token.position)
@@ -34,7 +34,7 @@ class SelectorParser(DurationParser):
         return None
 
     def selector(self, name: str, position: int = -1, *, may_match_all: bool = False) -> Selector:
-        """Return a selector, whose metric name has been read."""
+        """Parse the rest of a selector after its metric name."""
         found: list[Matcher] = []
         position = self.token.position if position < 0 else position
         if self.at("{"):
@@ -52,7 +52,7 @@ class SelectorParser(DurationParser):
         return Selector(tuple(found), position=position)
 
     def braces(self) -> list[Matcher]:
-        """Return the matchers in braces."""
+        """Parse the matchers in braces."""
         self.next()
         found: list[Matcher] = []
         while not self.at("}"):
@@ -72,7 +72,7 @@ class SelectorParser(DurationParser):
         return found
 
     def matcher(self, name: str) -> Matcher:
-        """Return the matcher of a label whose name has been read."""
+        """Parse the rest of a matcher after its label name."""
         if not self.at("=", "!=", "=~", "!~"):
             raise self.unexpected(f"`=`, `!=`, `=~` or `!~` after label {name!r}")
         operator: Operator = self.next().text  # type: ignore[assignment] # one of the four
@@ -87,14 +87,14 @@ class SelectorParser(DurationParser):
         return matcher
 
     def string(self) -> str:
-        """Return the content of a string."""
+        """Parse a string literal; return its content."""
         token = self.next()
         if (value := tokens.unquoted(token.text)) is None:
             raise self.error(token.position, f"invalid escape sequence in the string {token.text}.")
         return value
 
     def postfix(self, node: Node) -> Node:
-        """Return the node with all ranges and modifiers that follow it."""
+        """Parse all ranges and modifiers after a node; return the node with them."""
         while True:
             if self.at("["):
                 node = self.bracket(node)
@@ -108,7 +108,7 @@ class SelectorParser(DurationParser):
                 return node
 
     def bracket(self, node: Node) -> Node:
-        """Return a range selector or a subquery."""
+        """Parse the brackets after a node; return a range selector or a subquery."""
         token = self.next()
         length = self.positive_duration()
         if self.at(":"):
@@ -128,7 +128,7 @@ class SelectorParser(DurationParser):
         return RangeSelector(node, length, node.position)
 
     def extended(self, node: Node) -> Node:
-        """Return the node with `anchored` or `smoothed`."""
+        """Parse `anchored` or `smoothed` after a node; return the node with the modifier."""
         token = self.next()
         modifier: Literal["anchored", "smoothed"] = "anchored" if token.text.lower() == "anchored" else "smoothed"
 
@@ -144,7 +144,7 @@ class SelectorParser(DurationParser):
         raise self.error(token.position, f"`{modifier}` needs a range selector.")
 
     def offset(self, node: Node) -> Node:
-        """Return the node with an offset."""
+        """Parse `offset` after a node; return the node with the offset."""
         token = self.next()
         value = self.signed_duration()
 
@@ -156,7 +156,7 @@ class SelectorParser(DurationParser):
         return self.modified(node, token, change)
 
     def at_modifier(self, node: Node) -> Node:
-        """Return the node with a fixed time."""
+        """Parse `@` after a node; return the node with the fixed time."""
         token = self.next()
         value: At
         if self.word("start", "end") and self.opens():
@@ -182,7 +182,7 @@ class SelectorParser(DurationParser):
         return self.modified(node, token, change)
 
     def modified(self, node: Node, token: tokens.Token, change: Callable[[int, At], tuple[int, At]]) -> Node:
-        """Return the node with another offset and time."""
+        """Return the node with offset and `@` time replaced by `change`."""
         match node:
             case Selector():
                 return Selector(node.matchers, *change(node.offset, node.at), node.modifier, node.position)

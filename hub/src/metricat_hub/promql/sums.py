@@ -24,15 +24,15 @@ _FEW: Final = 256
 
 @dataclass(slots=True)
 class Sum:
-    """A sum as a pair: the rounded value and the rest. Infinite terms and NaN are in `special`."""
+    """Sums as pairs: the rounded value, and the rounding error. `special` has the infinite and NaN terms."""
 
     high: Values
     low: Values
     special: Values | None = None
-    """The sum of the terms that are not finite, 0 without such terms; None: all terms are finite."""
+    """The sum of the infinite and NaN terms; 0: no such term; None: all terms are finite."""
 
     def overflowed(self) -> Mask:
-        """Return where the sum of the finite terms exceeds the greatest float64. Compute these sums term by term."""
+        """Return a mask of the sums that overflow float64. The caller must compute these term by term."""
         overflowed = ~np.isfinite(self.high + self.low)
         return overflowed if self.special is None else overflowed & (self.special == 0)
 

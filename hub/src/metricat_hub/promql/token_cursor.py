@@ -1,4 +1,4 @@
-"""The tokens of a query, read one after the other, and the errors that name a place in it."""
+"""A cursor over the tokens of a query, and errors with line and column."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ TYPES: Final = {"scalar": "a scalar", "vector": "an instant vector", "matrix": "
 
 
 class TokenCursor:
-    """A place among the tokens of a query, and the depth of the parser there, bounded by `MAXIMUM_DEPTH`."""
+    """The position among the tokens of a query, and the depth of nesting, which is at most `MAXIMUM_DEPTH`."""
 
     def __init__(self, query: str, context: tuple[int, int] | None) -> None:
         self.query = query
@@ -56,7 +56,7 @@ class TokenCursor:
         return self.token.kind == "symbol" and self.token.text in symbols
 
     def word(self, *words: str) -> bool:
-        """Return whether the current token is one of these names, in any case."""
+        """Return whether the current token is one of these words, ignoring case."""
         return self.token.kind == "name" and self.token.text.lower() in words
 
     def opens(self) -> bool:
@@ -65,22 +65,22 @@ class TokenCursor:
         return following.kind == "symbol" and following.text == "("
 
     def expect(self, symbol: str, where: str) -> tokens.Token:
-        """Read a symbol; raise an error if the current token is a different one."""
+        """Read a symbol; raise an error if the current token is another one. `where` describes the place."""
         if not self.at(symbol):
             raise self.unexpected(f"`{symbol}` {where}")
         return self.next()
 
     def unexpected(self, wanted: str) -> InvalidQueryError:
-        """Return the error for the current token."""
+        """Return the error for the current token; `wanted` describes the expected token."""
         found = f"`{self.token.text}`" if self.token.text else "the end of the query"
         return self.error(self.token.position, f"expected {wanted}, found {found}.")
 
     def error(self, position: int, message: str) -> InvalidQueryError:
-        """Return the error for a place in the query."""
+        """Return the error for an offset in the query."""
         return tokens.invalid(self.query, position, message)
 
     def deeper(self, levels: int = 1) -> None:
-        """Enter a level of the tree; raise `LimitError` above the limit."""
+        """Enter levels of nesting; raise `LimitError` above the limit."""
         self.depth += levels
         if self.depth > MAXIMUM_DEPTH:
             raise LimitError(

@@ -33,7 +33,7 @@ _ESCAPE = re.compile(r"\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}
 _SIMPLE: Final = {"a": 7, "b": 8, "f": 12, "n": 10, "r": 13, "t": 9, "v": 11, "\\": 92, "'": 39, '"': 34}
 _MOST_INTEGER: Final = 2**63 - 1
 MAXIMUM_DURATION: Final = 9_223_372_036_000
-"""The longest duration in milliseconds: Prometheus stores durations as nanoseconds in 63 bits."""
+"""The longest duration in milliseconds. Prometheus stores durations as nanoseconds in 63 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def place(query: str, position: int) -> str:
 
 
 def invalid(query: str, position: int, message: str) -> InvalidQueryError:
-    """Return the error for a query that is wrong at this offset."""
+    """Return the error for a query that is invalid at an offset."""
     return InvalidQueryError(f"invalid query at {place(query, position)}: {message}")
 
 
@@ -104,7 +104,7 @@ def number(text: str) -> float:
 
 
 def milliseconds(text: str) -> int | None:
-    """Return a duration token in milliseconds; None if the units are not in order, each once."""
+    """Return a duration token in milliseconds; None if its units are not in descending order, each at most once."""
     found = _DURATION.fullmatch(text)
     if found is None:
         return None

@@ -1,4 +1,4 @@
-"""An instant vector at every step of a query: one row of values for each series."""
+"""Instant vectors at all steps of a query: one row of values for each series, one column for each step."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 Mask: TypeAlias = "NDArray[np.bool_]"
 Indices: TypeAlias = "NDArray[np.intp]"
 METADATA = frozenset({NAME, "__type__", "__unit__"})
-"""Labels that operations on values drop: the result is another metric."""
+"""Labels that operations on values remove, because the result is no longer the same metric."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """The times of a query's evaluations: from start to end, `step` milliseconds apart."""
+    """The evaluation times of a query: from start to end, `step` milliseconds apart."""
 
     start: int
     end: int
@@ -46,13 +46,13 @@ class Grid:
 
 @dataclass(slots=True)
 class Vector:
-    """Rows of values, one column for each step. A value exists where `present` is true."""
+    """Values with one row for each series and one column for each step. A value exists where `present` is true."""
 
     labels: list[Labels]
     values: Values
     present: Mask
     drops: list[bool]
-    """For each row, whether the metric name is dropped at the end (delayed name removal)."""
+    """For each row, whether the end of the query removes the metric name (delayed name removal)."""
 
     @classmethod
     def empty(cls, steps: int) -> Vector:
@@ -61,7 +61,7 @@ class Vector:
 
     @classmethod
     def of(cls, labels: list[Labels], values: Values, present: Mask) -> Vector:
-        """Return a vector without names marked as dropped."""
+        """Return a vector without metric names to remove later."""
         return cls(labels, values, present, [False] * len(labels))
 
     def __len__(self) -> int:
@@ -69,7 +69,7 @@ class Vector:
         return len(self.labels)
 
     def rows(self, chosen: Sequence[int] | Indices) -> Vector:
-        """Return some rows."""
+        """Return the selected rows."""
         index = np.asarray(chosen, dtype=np.intp)
         return Vector(
             [self.labels[i] for i in index],
@@ -83,7 +83,7 @@ class Vector:
         return Vector(self.labels, values, self.present, self.drops)
 
     def without_absent(self) -> Vector:
-        """Return the rows that have a value at one step at least."""
+        """Return the rows with a value at one or more steps."""
         any_value = any_step(self.present)
         return self if bool(any_value.all()) else self.rows(np.flatnonzero(any_value))
 

@@ -1,4 +1,4 @@
-"""The samples of range selectors: blocks of series with the same timestamps, and a window of them for each step."""
+"""The samples of range selectors: blocks of series with the same timestamps, with a window of samples for each step."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from metricat_hub.promql.vector import Indices, Mask
 
 _BLOCK = 1 << 20
-"""The most values of a block. A block and its intermediate results should fit a processor's cache."""
+"""The most values of a block, so that a block and its intermediate results fit into a CPU cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,9 @@ class Block:
     low: Indices
     high: Indices
     starts: Times
-    """The start of each window. A sample at the start is outside."""
+    """The start of each window in milliseconds, exclusive."""
     ends: Times
-    """The end of each window. A sample at the end is inside."""
+    """The end of each window in milliseconds, inclusive."""
 
     @property
     def counts(self) -> Indices:
@@ -41,7 +41,7 @@ class Block:
         return self.high - self.low
 
     def split(self, columns: int) -> Iterator[tuple[slice, Block]]:
-        """Yield parts of the block with a limited number of columns each."""
+        """Split the block by columns; yield parts with at most `columns` columns."""
         for first in range(0, len(self.low), columns):
             part = slice(first, first + columns)
             yield (
@@ -58,7 +58,7 @@ class Block:
             )
 
     def padded(self) -> Iterator[tuple[slice, Values, Mask, Indices]]:
-        """Yield windows of one length: columns, values (series, windows, samples), validity and sample indices."""
+        """Yield windows padded to equal length: columns, values (series, windows, samples), mask, sample indices."""
         longest = int(self.counts.max(initial=0))
         columns = max(1, _BLOCK // max(1, longest * len(self.values)))
         for part, block in self.split(columns):

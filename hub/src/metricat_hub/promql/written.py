@@ -1,7 +1,7 @@
-"""The syntax tree of a query as it is written: with parentheses, unary plus, and durations as expressions. Pure.
+"""Parses a query to a syntax tree that keeps the source form: parentheses, unary plus, expressions of durations. Pure.
 
-The parser for evaluation keeps only values. This one reads the same grammar into the same types of nodes, whose
-durations, numbers and names also have their form. `formatting` and `syntax_json` show it as Prometheus does.
+The parser for evaluation keeps only values. This parser reads the same grammar into the same types of nodes, in which
+durations, numbers and names also have their source form. `formatting` and `syntax_json` output it as Prometheus does.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Literal:
 
     seconds: float
     is_duration: bool
-    """Whether it is written as a duration, such as ``5m``."""
+    """Whether the source has a duration, such as ``5m``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Operation:
     left: Duration | None = None
     right: Duration | None = None
     is_wrapped: bool = False
-    """Whether it is in parentheses."""
+    """Whether the source has parentheses around it."""
 
 
 Duration: TypeAlias = Literal | Operation
@@ -50,25 +50,25 @@ class Plus(Negation):
 
 
 class MetricName(str):
-    """The value of a matcher that is written as a name before the braces."""
+    """The value of the metric name's matcher, if the source has the name before the braces."""
 
     __slots__ = ()
 
 
 class Seconds(float):
-    """A number that is written as a duration."""
+    """A number of seconds that the source has as a duration."""
 
     __slots__ = ()
 
 
 class Milliseconds(int):
-    """A duration that is written as an expression. Its value is not used."""
+    """A duration in milliseconds that the source has as an expression. Its value is not used."""
 
     form: Operation
 
 
 def parse(query: str) -> Node:
-    """Return the syntax tree of a query as it is written. The errors are those of `parser.parse`."""
+    """Parse a query, keeping its source form. It raises the same errors as `parser.parse`."""
     if len(query) > parser.MAXIMUM_LENGTH:
         raise LimitError(
             f"the query has {len(query)} characters, above the limit of {parser.MAXIMUM_LENGTH}."
@@ -78,7 +78,7 @@ def parse(query: str) -> Node:
 
 
 def expression(duration: int) -> Operation | None:
-    """Return the expression of a duration; None if it is a number."""
+    """Return the source expression of a duration; None if the source has a number."""
     return duration.form if isinstance(duration, Milliseconds) else None
 
 

@@ -1,1 +1,1 @@
-"""Other servers: HTTP requests, formats to send samples in, and delivery from a queue on disk."""
+"""Communication with other servers: HTTP requests, formats of samples, and delivery from a queue on disk."""

@@ -1,8 +1,8 @@
-"""Delivery of samples from a queue on disk: in order, one request at a time, repeated until it succeeds.
+"""Delivery of samples from a queue on disk: in order, one request at a time, with retries until it succeeds.
 
-The queue is that of the agent's push, see docs/design/0031. Every record is in its files before `put` returns, so that
-neither the end of the process nor a receiver that is down costs a sample. A record that was in flight when the process
-ended is sent again.
+The queue is the same as for the agent's push, see docs/design/0031. Each record is on disk before `put` returns, so no
+sample is lost if the process ends or the receiver is down. If the process ends during a request, the record is sent
+again.
 """
 
 from __future__ import annotations
@@ -34,44 +34,44 @@ _MOST_RETRY_AFTER = 300.0
 _LOG_EVERY = 60.0
 _STOP_TIMEOUT = 5.0
 MOST_SAMPLES, _MOST_BYTES = 10_000, 1 << 20
-"""Bounds of one request while the queue drains; bytes as in the queue."""
+"""Limits of one request while the queue drains. Bytes are counted as in the queue."""
 
 
 @dataclass(frozen=True, slots=True)
 class QueueSettings:
-    """The folder and the limits of a queue. `most_age` is in milliseconds."""
+    """The directory and the limits of a queue. `most_age` is in milliseconds."""
 
     folder: Path
     most_bytes: int
     most_age: int
     flushes: bool = False
-    """Whether each batch is flushed to the disk, so that a power failure loses no sample."""
+    """Whether to flush each batch to the disk, so that a power failure loses no samples."""
 
 
 @dataclass(slots=True)
 class DeliveryState:
-    """The counts and errors of the delivery so far."""
+    """Counts and errors of a delivery since the start."""
 
     sent: int = 0
     rejected: int = 0
     skipped: int = 0
     failed_requests: int = 0
     last_success: int = 0
-    """Milliseconds since 1970-01-01 UTC; 0: none yet."""
+    """Time of the last successful request in milliseconds since 1970; 0: none."""
     failing_since: int = 0
-    """When requests began to fail, in milliseconds; 0: requests do not fail."""
+    """When requests began to fail, in milliseconds since 1970; 0: the last request succeeded."""
     error: str = ""
-    """The error of the last request if it failed."""
+    """The error of the last request; empty: it succeeded."""
     rejection: str = ""
-    """The last rejection."""
+    """The message of the last rejection."""
     dropped: dict[str, int] = field(default_factory=dict)
-    """Samples that the queue dropped, by reason."""
+    """Number of samples that the queue dropped, by reason."""
     waiting_samples: int = 0
     waiting_bytes: int = 0
 
 
 class Delivery:
-    """A queue and the thread that sends from it, from `start` until `close`."""
+    """A queue with a thread that sends its samples, from `start` until `close`."""
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class Delivery:
         self._thread: threading.Thread | None = None
         self._rejection_logged = -_LOG_EVERY
         self._merges = True
-        """Whether a request may have several records."""
+        """Whether a request may contain several records."""
 
     def start(self) -> None:
         """Start the thread."""
@@ -115,22 +115,22 @@ class Delivery:
             self.buffer.put(Batch(records.encode(samples), len(samples.times), int(samples.times.max())))
 
     def put_encoded(self, record: Batch) -> None:
-        """Append a record, which several queues may share."""
+        """Append an encoded record, which several queues may share."""
         self.buffer.put(record)
 
     def state(self) -> DeliveryState:
-        """Return the state of the delivery, and the number of waiting samples."""
+        """Return the state of the delivery, including the number of waiting samples."""
         state = self._state
         state.dropped = dict(self.buffer.dropped)
         state.waiting_samples, state.waiting_bytes = self.buffer.samples, self.buffer.bytes
         return state
 
     def is_empty(self) -> bool:
-        """Return whether no sample waits or is in flight."""
+        """Return whether no samples wait or are being sent."""
         return not self.buffer.samples
 
     def close(self) -> None:
-        """Send what waits, for at most a few seconds. The rest remains on disk."""
+        """Send waiting samples for at most a few seconds, and stop. Unsent samples remain on disk."""
         self._stopping.set()
         self.buffer.wake()
         if self._thread:
@@ -184,7 +184,10 @@ class Delivery:
         """Send a record that is too large for the receiver in parts. A part that was sent may be sent again later."""
         count = len(samples.times)
         if count == 1:
-            return Outcome(rejected=1, text="the receiver refuses a request with a single sample as too large")
+            return Outcome(
+                rejected=1,
+                text="the receiver rejects a request with one sample as too large; raise the receiver's limit",
+            )
         found = []
         for part in (samples.part(0, count // 2), samples.part(count // 2, count)):
             outcome = self._send([part])
@@ -227,20 +230,20 @@ class Delivery:
         state.error = outcome.text
 
     def metrics(self, prefix: str, labels: Mapping[str, str]) -> list[Sample]:
-        """Return the state as metrics whose names begin with a prefix."""
+        """Return the state as metrics. `prefix` is the start of their names."""
         state, buffer = self.state(), self.buffer
         up = float(not state.failing_since)
         lost = {"rejected": state.rejected, "unsupported_value": state.skipped, "buffer_full": 0, "too_old": 0}
-        text = "Samples that were lost, by reason."
+        text = "Dropped samples by reason."
         return [
             Sample(f"{prefix}_up", "Whether the last request succeeded.", up, labels=labels),
-            Sample(f"{prefix}_waiting_samples", "Samples that are not sent yet.", state.waiting_samples, labels=labels),
-            Sample(f"{prefix}_waiting_bytes", "Size of the queue.", state.waiting_bytes, labels=labels),
+            Sample(f"{prefix}_waiting_samples", "Samples in the queue.", state.waiting_samples, labels=labels),
+            Sample(f"{prefix}_waiting_bytes", "Size of the queue in bytes.", state.waiting_bytes, labels=labels),
             *(
                 Sample(f"{prefix}_{name}", help_text, count, is_counter=True, labels=labels)
                 for name, help_text, count in (
-                    ("sent_samples", "Samples that the receiver stored.", state.sent),
-                    ("failed_requests", "Requests that failed and are retried.", state.failed_requests),
+                    ("sent_samples", "Samples that the receiver accepted.", state.sent),
+                    ("failed_requests", "Failed requests, which are retried.", state.failed_requests),
                     ("buffer_errors", "Failed writes of the queue to its directory.", buffer.disk_errors),
                 )
             ),

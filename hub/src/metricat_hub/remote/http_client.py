@@ -1,4 +1,4 @@
-"""Blocking HTTP client with a pool of connections. Any thread may use it.
+"""Blocking HTTP client with a pool of connections. Thread-safe.
 
 `sources.scrape.http_client` is its counterpart on the event loop. Stores and queries run in threads.
 """
@@ -33,7 +33,7 @@ _USER_AGENT = f"metricat-hub/{__version__}"
 
 
 class RequestError(Exception):
-    """A request without a usable response. The message says why."""
+    """A request failed, or its response is not usable. The message contains the cause."""
 
 
 class TooLargeResponseError(RequestError):
@@ -51,7 +51,7 @@ class Response:
 
     @property
     def text(self) -> str:
-        """The first line of the body, printable and cut; the reason of the status if the body is empty or HTML."""
+        """The first line of the body, shortened; or the reason phrase of the status if the body is empty or HTML."""
         line = self.body[: 4 * _MOST_TEXT].decode("utf-8", "replace").strip().partition("\n")[0][:_MOST_TEXT]
         if not line or line.startswith("<"):
             return self.reason
@@ -59,7 +59,7 @@ class Response:
 
     @property
     def retry_after(self) -> float | None:
-        """The seconds of the header Retry-After, which has a number of them or a date; None without a valid one."""
+        """The seconds in the header Retry-After, from a number or a date; None without a valid header."""
         text = self.headers.get("retry-after", "").strip()
         if text.isascii() and text.isdigit():
             return float(text[:9])
@@ -70,7 +70,7 @@ class Response:
 
 
 class Client:
-    """Requests to one server."""
+    """A client for one server."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -89,15 +89,15 @@ class Client:
         timeout: float | None = None,
         limit: int = 1 << 20,
     ) -> Response:
-        """Send a request and return its response, whatever its status is.
+        """Send a request and return its response. An error status does not raise an error.
 
         Args:
             method: GET or POST.
             path: the path below the server's URL, with its query.
             body: content of the request.
             headers: further headers.
-            timeout: seconds for all of it; None: the server's timeout.
-            limit: the bytes that a body, decompressed, must not exceed.
+            timeout: seconds for the whole request; None: the server's timeout.
+            limit: the most bytes of a decompressed body.
 
         Raises:
             RequestError: the server did not send a usable response in time.
@@ -228,7 +228,7 @@ class Client:
 
 
 def client_context(ca_file: str, cert_file: str, key_file: str, *, insecure_skip_verify: bool) -> ssl.SSLContext:
-    """Return the TLS context of a client. Empty paths: the system's authorities, and no client certificate."""
+    """Return the TLS context of a client. Empty paths mean the system's CAs, and no client certificate."""
     context = ssl.create_default_context(cafile=ca_file or None)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if cert_file:
@@ -260,7 +260,7 @@ def _remaining(deadline: float) -> float:
 
 
 def read_secret(path: str) -> str:
-    """Return the content of a file without surrounding blanks."""
+    """Return the content of a file without surrounding white space; raise `RequestError` if it is not usable."""
     with Path(path).open(encoding="utf-8") as file:
         text = file.read(_MOST_SECRET).strip()
     if not text.isascii() or not text.isprintable():

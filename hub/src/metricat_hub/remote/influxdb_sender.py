@@ -20,7 +20,7 @@ _MOST_HEADS = 200_000
 
 
 class InfluxSender:
-    """Sends to one server. One thread at a time."""
+    """Sends samples to one server. Not thread-safe."""
 
     def __init__(self, server: Server) -> None:
         """Send to the URL of the server itself, whose query names the database or the bucket."""
@@ -29,7 +29,7 @@ class InfluxSender:
         self._heads: dict[Labels, str] = {}
 
     def send(self, parts: Sequence[Samples]) -> Outcome:
-        """Send samples in one request, and return the outcome."""
+        """Send samples in one request; return the outcome."""
         samples = records.merged(parts)
         if len(self._heads) > _MOST_HEADS:
             self._heads = {}
@@ -50,7 +50,7 @@ class InfluxSender:
         return Outcome(rejected=count, skipped=skipped, text=describe(response))
 
     def send_metadata(self, metadata: Mapping[str, Metadata]) -> None:
-        """Do nothing: the protocol has no metadata."""
+        """Do nothing, because the protocol has no metadata."""
 
     def close(self) -> None:
         """Close the connection."""

@@ -1,7 +1,7 @@
 """Encoder of InfluxDB's line protocol. Pure.
 
-A series becomes a measurement with the metric's name, its labels as tags, and one field, ``value``. This is what
-Prometheus' adapter for InfluxDB writes. The protocol has no NaN and no infinity, so such samples are left out.
+A series becomes a measurement with the metric's name, the labels as tags, and one field, ``value``, as in Prometheus'
+adapter for InfluxDB. The protocol cannot express NaN and infinity, so the encoder omits such samples.
 https://docs.influxdata.com/influxdb/v1/write_protocols/line_protocol_reference/
 """
 
@@ -22,9 +22,9 @@ _TAG = str.maketrans({",": r"\,", " ": r"\ ", "=": r"\=", "\n": r"\ "})
 
 
 def encode(samples: Samples, heads: dict[Labels, str] | None = None) -> tuple[bytes, int]:
-    """Return the lines with times in milliseconds, and how many there are.
+    """Return the lines, with times in milliseconds, and the number of lines.
 
-    ``heads`` is a cache of the beginnings of lines, which the caller bounds.
+    `heads` is a cache of the starts of lines by labels. The caller limits its size.
     """
     heads = {} if heads is None else heads
     kept = np.flatnonzero(np.isfinite(samples.values))

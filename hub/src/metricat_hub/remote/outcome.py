@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from metricat_hub.remote.http_client import Response
 
 _RETRIED = (401, 403, 404, 408, 425, 429)
-"""Client errors that do not mean that the samples are wrong: the key, the address, or the time of the request is."""
+"""Statuses 4xx that are not caused by the samples but by credentials, URL or timing. A retry can succeed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,21 +18,21 @@ class Outcome:
 
     stored: int = 0
     rejected: int = 0
-    """Samples that the receiver will never accept."""
+    """Number of samples that the receiver will never accept."""
     skipped: int = 0
-    """Samples that the format cannot express."""
+    """Number of samples that the format cannot express."""
     text: str = ""
-    """The message of a failure or a rejection."""
+    """The error message of a failure or a rejection."""
     is_retried: bool = False
-    """Whether the same samples must be sent again. The counts are then 0."""
+    """Whether the sender must retry with the same samples. The counts are then 0."""
     retry_after: float | None = None
-    """Seconds to wait before."""
+    """Seconds to wait before the retry, if the receiver requests a delay."""
     is_too_large: bool = False
     """Whether the receiver accepts only smaller requests."""
 
 
 def failed(response: Response) -> Outcome | None:
-    """Return the outcome of a response that rejects a request only for now; None for any other."""
+    """Return the outcome if the response means that a retry can succeed; otherwise None."""
     if response.status // 100 in (3, 5) or response.status in _RETRIED:
         return Outcome(text=describe(response), is_retried=True, retry_after=response.retry_after)
     if response.status == 413:
@@ -41,5 +41,5 @@ def failed(response: Response) -> Outcome | None:
 
 
 def describe(response: Response) -> str:
-    """Return status and message of an error."""
+    """Return status and message of an error response."""
     return f"status {response.status}: {response.text}"

@@ -1,4 +1,4 @@
-"""An output: a queue of samples, and the sender that empties it."""
+"""An output: forwards samples to another server, from a queue on disk."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 
 class Sender(Protocol):
-    """Sends samples in the format of one kind of server. One thread at a time."""
+    """Sends samples in the format of one kind of server. Not thread-safe."""
 
     server: Server
 
     def send(self, parts: Sequence[Samples]) -> Outcome:
-        """Send samples, and return the outcome."""
+        """Send samples; return the outcome."""
 
     def send_metadata(self, metadata: Mapping[str, Metadata]) -> None:
-        """Send type, help text and unit of metrics, if the format has them. Ignore a failure."""
+        """Send type, help text and unit of metrics, if the format supports them. Ignore failures."""
 
     def close(self) -> None:
         """Close the connections."""
@@ -57,11 +57,11 @@ class Output:
             self._metadata.update(metadata)
 
     def metrics(self) -> list[Sample]:
-        """Return the state as metrics."""
+        """Return the state of the output as metrics."""
         return self.delivery.metrics("metricat_hub_output", {"output": self.name})
 
     def notices(self) -> list[str]:
-        """Return the start of an outage, the waiting samples and the lost samples, as messages."""
+        """Return messages about a current outage and about dropped samples, each with a remedy."""
         state = self.delivery.state()
         found = []
         if state.failing_since:
@@ -72,7 +72,10 @@ class Output:
                 "check the server and the output's settings"
             )
         if lost := sum(state.dropped.values()):
-            found.append(f"output {self.name}: {lost} samples were dropped from the full queue; raise its max_size")
+            found.append(
+                f"output {self.name}: {lost} samples were dropped, because the queue was full; if the disk has space, "
+                "raise the output's max_size"
+            )
         return found
 
     def close(self) -> None:

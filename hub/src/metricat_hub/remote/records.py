@@ -1,7 +1,6 @@
-"""Samples with their labels, and the format of a record with them in a queue. Pure.
+"""Samples with labels, and the format of records in a queue. Pure.
 
-A record is complete in itself: it has the labels of its series. So a queue survives a restart, after which series have
-other numbers.
+A record contains the labels of its series. So a queue stays valid after a restart, when series have other numbers.
 """
 
 from __future__ import annotations
@@ -25,12 +24,12 @@ _VERSION = 1
 
 
 class DamagedRecordError(ValueError):
-    """A record cannot be read."""
+    """A record is damaged, or has another version."""
 
 
 @dataclass(frozen=True, slots=True)
 class Samples:
-    """Samples as parallel columns; ``index`` has the position of each one's series in ``labels``."""
+    """Samples as columns. `index` has the position of each sample's series in `labels`."""
 
     labels: Sequence[Labels]
     index: NDArray[np.int32]
@@ -38,7 +37,7 @@ class Samples:
     values: Values
 
     def part(self, start: int, stop: int) -> Samples:
-        """Return the samples at some positions."""
+        """Return the samples from position `start` to `stop` (exclusive)."""
         return Samples(self.labels, self.index[start:stop], self.times[start:stop], self.values[start:stop])
 
 
@@ -54,7 +53,7 @@ _DECODER = msgspec.msgpack.Decoder(_Record)
 
 
 def encode(samples: Samples) -> bytes:
-    """Return a record."""
+    """Encode samples as a record."""
     return msgspec.msgpack.encode(
         _Record(
             _VERSION,
@@ -67,7 +66,7 @@ def encode(samples: Samples) -> bytes:
 
 
 def decode(data: bytes) -> Samples:
-    """Return the samples of a record; raise `DamagedRecordError` if it is not complete."""
+    """Decode a record; raise `DamagedRecordError` if it is damaged."""
     try:
         found = _DECODER.decode(data)
         columns = (
@@ -84,12 +83,12 @@ def decode(data: bytes) -> Samples:
 
 
 def compress(data: bytes) -> bytes:
-    """Return a record as the queue stores it."""
+    """Compress a record for the queue."""
     return bytes(cramjam.snappy.compress_raw(data))
 
 
 def decompress(data: bytes) -> bytes:
-    """Return a record from what the queue stores."""
+    """Decompress a record of the queue; raise `DamagedRecordError` if it is damaged."""
     try:
         return bytes(cramjam.snappy.decompress_raw(data))  # nosemgrep: decompression-without-limit -- an own file
     except cramjam.DecompressionError as error:
@@ -97,7 +96,7 @@ def decompress(data: bytes) -> bytes:
 
 
 def merged(parts: Sequence[Samples]) -> Samples:
-    """Return the samples of several records as one, each series once."""
+    """Merge samples of several records. The result has each series once."""
     if len(parts) == 1:
         return parts[0]
     numbers: dict[Labels, int] = {}

@@ -1,7 +1,6 @@
 """Encoder of Prometheus remote write 1.0 and 2.0. Pure.
 
-The decoders are in `sources.write.remote_write`. The agent has an encoder of its own, which keeps the bytes of its few
-series.
+The decoders are in `sources.write.remote_write`. The agent has its own encoder, which caches the bytes of its series.
 """
 
 from __future__ import annotations
@@ -19,15 +18,15 @@ if TYPE_CHECKING:
     from metricat_hub.remote.records import Samples
 
 _SAMPLE = 18
-"""Bytes of a sample as a field: two tags, a length, a value, and a timestamp of six bytes."""
+"""Bytes of an encoded sample: two tags, a length, a value, and a timestamp of six bytes."""
 _SHIFTS = np.arange(0, 42, 7)
 MOST_TIME = 1 << 42
-"""Timestamps from 0 up to this one, in 2109, have six bytes. Small timestamps end in zeros, which is valid."""
+"""The largest timestamp with six bytes, in 2109. Smaller ones are padded to six bytes, which is valid."""
 _TYPES = {"counter": 1, "gauge": 2, "histogram": 3, "summary": 5, "info": 6, "stateset": 7}
 
 
 def encode_1(samples: Samples, heads: dict[Labels, bytes] | None = None) -> bytes:
-    """Return a `prometheus.WriteRequest`. ``heads`` is a cache of encoded labels, which the caller bounds."""
+    """Encode a `prometheus.WriteRequest`. `heads` is a cache of encoded labels. The caller limits its size."""
     heads = {} if heads is None else heads
     parts: list[bytes] = []
     for labels, fields in _by_series(samples):
@@ -41,7 +40,7 @@ def encode_1(samples: Samples, heads: dict[Labels, bytes] | None = None) -> byte
 
 
 def encode_2(samples: Samples) -> bytes:
-    """Return an `io.prometheus.write.v2.Request`."""
+    """Encode an `io.prometheus.write.v2.Request`."""
     symbols: dict[str, int] = {"": 0}
     refs: dict[str, bytes] = {}
     parts: list[bytes] = []
@@ -53,7 +52,7 @@ def encode_2(samples: Samples) -> bytes:
 
 
 def encode_metadata(metadata: Mapping[str, Metadata]) -> bytes:
-    """Return a `prometheus.WriteRequest` with type, help text and unit of metrics."""
+    """Encode a `prometheus.WriteRequest` with type, help text and unit of metrics."""
     parts = []
     for name, one in metadata.items():
         number = _TYPES.get(one.type, 0)
@@ -98,7 +97,7 @@ def _field(tag: int, content: bytes) -> bytes:
 
 
 def varint(number: int) -> bytes:
-    """Return an unsigned number in protobuf's variable length."""
+    """Encode an unsigned number as a protobuf varint."""
     found = bytearray()
     while number > 0x7F:
         found.append(number & 0x7F | 0x80)

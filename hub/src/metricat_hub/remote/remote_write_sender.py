@@ -1,8 +1,8 @@
-"""Sends samples by Prometheus remote write: in version 2.0, or in 1.0 to receivers without it.
+"""Sends samples by Prometheus remote write, in version 2.0, or 1.0 to receivers without support for 2.0.
 
-Prometheus rejects a whole request of version 1.0 for one sample that is out of order, and of version 2.0 only the
-sample. A receiver of 1.0 may accept a request of 2.0 and store nothing. The specification defines the sign of that
-case: the response lacks the number of stored samples.
+If one sample is out of order, Prometheus rejects a whole request of version 1.0, but only the sample in version 2.0. A
+receiver with only 1.0 may accept a request of 2.0 and store nothing. By the specification, the sender detects this
+because the response has no count of stored samples.
 """
 
 from __future__ import annotations
@@ -35,26 +35,26 @@ _HEADERS: dict[Version, dict[str, str]] = {
 }
 _MOST_HEADS = 200_000
 _MOST_SPLITS = 128
-"""Requests for one rejected batch of version 1.0, to find the samples that the receiver accepts."""
+"""The most requests for a rejected batch of version 1.0, to find the samples that the receiver accepts."""
 
 
 class RemoteWriteSender:
-    """Sends to one receiver. One thread at a time."""
+    """Sends samples to one receiver. Not thread-safe."""
 
     def __init__(self, server: Server) -> None:
         """Send to the URL of the server itself."""
         self.server = server
         self.version: Version = "2.0"
-        """The version of the next request: 2.0 until a response shows that the receiver does not support it."""
+        """The version of the next request. It is 2.0 until a response shows that the receiver does not support 2.0."""
         self._client = Client(server)
         self._heads: dict[Labels, bytes] = {}
 
     def send(self, parts: Sequence[Samples]) -> Outcome:
-        """Send samples in one request, and return the outcome."""
+        """Send samples in one request; return the outcome."""
         return self._sent(records.merged(parts), [_MOST_SPLITS])
 
     def send_metadata(self, metadata: Mapping[str, Metadata]) -> None:
-        """Send type, help text and unit of metrics, in version 1.0, which has a message for it. Ignore a failure."""
+        """Send type, help text and unit of metrics, with version 1.0, which has a message for them. Ignore failures."""
         if metadata and self.version == "1.0":
             try:
                 self._request("1.0", encode_metadata(metadata))

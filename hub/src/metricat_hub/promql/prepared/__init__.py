@@ -1,1 +1,1 @@
-"""Prepared queries: compiled once, then evaluated at one time again and again, as rules need. See docs/design/0028."""
+"""Prepared queries: compiled once, then evaluated at many times, as rules need. See docs/design/0028."""

@@ -1,4 +1,4 @@
-"""Aggregations, whose groups are kept until the labels change."""
+"""Aggregations in prepared queries. They keep the groups until the labels of the series change."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _OF_ONE = frozenset({"avg", "max", "min", "sum"})
 """Operators that return the value of a group with one series."""
 _SPARSE = 4
-"""A table of all groups may have so many times more places than series."""
+"""The most cells of the table of all groups, as a multiple of the number of series."""
 
 
 class Aggregation(Step):
@@ -39,11 +39,11 @@ class Aggregation(Step):
         self._from: LabelSets | None = None
         self._groups: LabelSets = ()
         self._order: Indices | None = None
-        """The series in the order of their groups; None: they are in order."""
+        """The indices of the series in the order of their groups; None: the series are in this order."""
         self._starts: Indices = np.empty(0, np.intp)
-        """The first place of each group in this order."""
+        """The position of each group's first series in this order."""
         self._places: Indices | None = None
-        """For each group the places of its series, filled with the number of series; None: sizes differ too much."""
+        """A row of series indices for each group, padded with the number of series; None: the sizes differ too much."""
 
     def compute(self, round_: Round) -> Column:
         """Return the value of each group."""

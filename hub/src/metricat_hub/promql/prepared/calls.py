@@ -53,7 +53,7 @@ class Clamped(Step):
         self._dropped = Derived(all_without_metadata)
 
     def compute(self, round_: Round) -> Column:
-        """Return the values limited to the range; nothing for an empty range."""
+        """Return the clamped values; an empty vector for an empty range."""
         column = self._child.column(round_)
         low = np.array([-np.inf]) if self._low is None else self._low.scalar(round_)
         high = np.array([np.inf]) if self._high is None else self._high.scalar(round_)
@@ -98,7 +98,7 @@ class Absent(Step):
         self._labels: LabelSets = (label_functions.absent_labels(unwrapped(node.arguments[0])),)
 
     def compute(self, round_: Round) -> Column:
-        """Return 1 if the vector is empty."""
+        """Return 1 if the vector is empty, otherwise an empty vector."""
         return NOTHING if len(self._child.column(round_).labels) else Column(self._labels, np.ones(1))
 
 

@@ -1,7 +1,7 @@
-"""Instant vectors of one evaluation, and what is remembered about their labels between evaluations.
+"""Instant vectors of one evaluation, and caches of their labels between evaluations.
 
-The series of a rule are mostly the same as before, so their labels are the same objects at each evaluation. All classes
-here compare sequences of labels by identity, and compute labels only after a change.
+The series of a rule rarely change, so their labels are the same objects at each evaluation. All classes here compare
+sequences of labels by identity, and compute new labels only after a change.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 LabelSets: TypeAlias = "tuple[Labels, ...]"
 """The labels of each series of a vector."""
 MOST_REMEMBERED: Final = 50_000
-"""The labels of longer vectors are computed each time, so that memory has a bound."""
+"""The most labels that are cached. Those of longer vectors are computed each time, to limit memory."""
 
 
 @dataclass(slots=True)
@@ -39,7 +39,7 @@ NOTHING: Final = Column((), np.empty(0))
 
 
 class Stable:
-    """Returns the former object for equal labels, so that later steps find them by identity."""
+    """Returns the previous object for equal labels, so that later steps can compare labels by identity."""
 
     __slots__ = ("_last",)
 
@@ -58,7 +58,7 @@ class Stable:
 
 
 class Rows:
-    """Chooses rows of vectors. The same choice from the same labels has the same labels."""
+    """Selects rows of vectors. The same selection from the same labels returns the same label objects."""
 
     __slots__ = ("_from", "_kept", "_mask")
 
@@ -84,7 +84,7 @@ class Rows:
 
 
 class Derived:
-    """Labels that a function computes from others."""
+    """Labels that a function computes from other labels, cached until those change."""
 
     __slots__ = ("_compute", "_from", "_stable", "_to")
 

@@ -1,4 +1,4 @@
-"""Operators. The matching of two vectors is kept until the labels of one of them change."""
+"""Operators in prepared queries. They keep the matching of two vectors until the labels of one vector change."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 def together(*steps: Step) -> frozenset[str] | None:
-    """Return the names of all metrics that some steps read; None: unknown."""
+    """Return the names of all metrics that these steps read; None: unknown."""
     names = [one.names for one in steps]
     known = [one for one in names if one is not None]
     return frozenset().union(*known) if len(known) == len(names) else None
@@ -65,7 +65,7 @@ class OfScalars(Step):
         self._left, self._right = left, right
 
     def compute(self, round_: Round) -> Values:
-        """Return the result; of a comparison 1 or 0."""
+        """Return the result; for a comparison 1 or 0."""
         left, right = self._left.scalar(round_), self._right.scalar(round_)
         if self._operator in COMPARISONS:
             return functions.compared(self._operator, left, right).astype(np.float64)
@@ -88,7 +88,7 @@ class OfVectorAndScalar(Step):
         self._dropped = Derived(all_without_metadata)
 
     def compute(self, round_: Round) -> Column:
-        """Return the result for each series; of a comparison those for which it holds."""
+        """Return the result for each series; for a comparison, the series for which it is true."""
         node = self._node
         if self._vector_left:
             vector, scalar = self._vector.column(round_), self._scalar.scalar(round_)
@@ -131,7 +131,7 @@ class OfVectors(Step):
         self._rows = Rows()
 
     def compute(self, round_: Round) -> Column:
-        """Return the result for each pair of series that match; of a comparison those for which it holds."""
+        """Return the result for each matching pair of series; for a comparison, the pairs for which it is true."""
         left, right = self._left.column(round_), self._right.column(round_)
         if not len(left.labels) or not len(right.labels):
             return NOTHING
@@ -179,7 +179,7 @@ class Intersection(Step):
         self._stable = Stable()
 
     def compute(self, round_: Round) -> Column:
-        """Return the series of the left side that have a match on the right side, or have none."""
+        """Return the left series with a match on the right side (`and`), or without a match (`unless`)."""
         left = self._left.column(round_)
         if not len(left.labels):
             if self._right.can_fail:
@@ -216,7 +216,7 @@ class Union(Step):
         self._stable = Stable()
 
     def compute(self, round_: Round) -> Column:
-        """Return the series of the left side, and those of the right side that have no match on the left side."""
+        """Return the left series, and the right series without a match on the left side."""
         left, right = self._left.column(round_), self._right.column(round_)
         if not len(left.labels):
             return right

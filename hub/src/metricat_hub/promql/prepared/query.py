@@ -37,11 +37,11 @@ if TYPE_CHECKING:
 _CLAMPS: Final = frozenset({"clamp", "clamp_max", "clamp_min"})
 _RELABELS: Final = frozenset({"label_join", "label_replace"})
 _NOT_PREPARED: Final = frozenset({"absent_over_time", "count_over_time", "double_exponential_smoothing"})
-"""Functions of range vectors with cases of their own."""
+"""Functions of range vectors that need a special evaluation."""
 
 
 class Prepared:
-    """A query that is evaluated at one time again and again. For one thread at a time."""
+    """A query compiled for repeated evaluation, each time at one time. Not thread-safe."""
 
     def __init__(self, step: Step) -> None:
         self._step = step
@@ -56,7 +56,7 @@ class Prepared:
 
 
 class Preparation:
-    """Compiles queries. Equal parts of them become one step, which a round evaluates once."""
+    """Compiles queries. Equal parts become one shared step, which is evaluated once for all queries of a `Round`."""
 
     def __init__(self, recorded: Collection[str] = ()) -> None:
         """Compile queries of a round that records samples of some metrics."""
@@ -65,7 +65,7 @@ class Preparation:
         self._ranges: dict[tuple[int, int], SharedRange] = {}
 
     def prepare(self, query: str) -> Prepared | None:
-        """Return a query in a form for repeated evaluation; None: its value is a range vector.
+        """Compile a query for repeated evaluation; return None if its value is a range vector.
 
         Raises:
             InvalidQueryError: the query is not valid.

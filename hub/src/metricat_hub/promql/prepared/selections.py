@@ -1,4 +1,4 @@
-"""Steps that read series: instant selectors, and functions of range selectors."""
+"""Steps of prepared queries that read series: instant selectors, and functions of range selectors."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _KEEP_NAMES = frozenset({"first_over_time", "last_over_time"})
 
 
 def names_of(matchers: Sequence[Matcher]) -> frozenset[str] | None:
-    """Return the names of the metrics that match; None: unknown."""
+    """Return the metric names that matchers select; None: unknown."""
     name = next((one.value for one in matchers if one.name == NAME and one.operator == "="), "")
     return frozenset({name}) if name else None
 
@@ -188,7 +188,7 @@ class Rollup(Step):
         """The labels of these places."""
 
     def compute(self, round_: Round) -> Column:
-        """Return the value of the function for each series that has enough samples."""
+        """Return the value of the function for each series with enough samples."""
         shared = self._shared and self._shared.result(self._name, round_)
         if shared:
             return self._chosen(*shared)

@@ -1,4 +1,4 @@
-"""The steps of a prepared query: one for each node of its syntax tree. Selections and the rest are in other modules."""
+"""The base classes of the steps of prepared queries. A step evaluates one node of the syntax tree."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Value: TypeAlias = "Column | Values | str"
 
 @dataclass(slots=True)
 class Round:
-    """Several queries that are evaluated at one time, such as those of a group of rules. They share results."""
+    """Queries that are evaluated together at one time, such as those of all rules. They share results."""
 
     context: Context
     """Of the query that is evaluated now."""
@@ -45,28 +45,28 @@ class Round:
     """The reader of the samples, if it is such a reader."""
     batches: BatchReader | None
     version: int = 0
-    """The number of rules that have recorded samples."""
+    """The number of rules that have recorded samples at this time."""
     recorded: dict[str, int] = field(default_factory=dict)
-    """By metric name: the version that recorded its samples."""
+    """The version at which samples were last recorded, by metric name."""
 
     def record(self, name: str) -> None:
-        """Forget the results that depend on a metric."""
+        """Invalidate the results that depend on a metric, because a rule has recorded it."""
         self.version += 1
         self.recorded[name] = self.version
 
 
 class Step(ABC):
-    """A part of a query. It remembers what does not change between two evaluations. For one thread at a time."""
+    """Evaluates a part of a query. It caches data that rarely changes between evaluations. Not thread-safe."""
 
     __slots__ = ("_result", "_round", "_version", "can_fail", "names", "uses")
 
     def __init__(self, names: frozenset[str] | None, *, can_fail: bool = True) -> None:
         self.names = names
-        """The names of all metrics that it reads; None: unknown."""
+        """The names of all metrics that the step reads; None: unknown."""
         self.can_fail = can_fail
-        """Whether the evaluation may fail for some series. The others are left out if their result is not needed."""
+        """Whether the evaluation may raise an error for some series. Only other steps can be skipped if not needed."""
         self.uses = 0
-        """The number of steps and queries that use the result."""
+        """The number of steps and queries that use the result of the step."""
         self._round: Round | None = None
         self._version = 0
         self._result: Value = NOTHING
@@ -106,7 +106,7 @@ class Step(ABC):
 
 
 class General(Step):
-    """Evaluates a node as a query of many steps does."""
+    """Evaluates a node with the general evaluator for range queries."""
 
     __slots__ = ("_node", "_rows", "_stable")
 

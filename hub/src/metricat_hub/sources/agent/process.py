@@ -1,4 +1,4 @@
-"""The agent of this machine as a child process: started, restarted when it ends, and ended with the hub."""
+"""The agent of this machine as a child process. The hub starts it, restarts it when it ends, and stops it."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _FIRST_DELAY, _LONGEST_DELAY = 1.0, 60.0
 _HEALTHY_SECONDS = 60.0
-"""After an agent ran for this long, the next restart has the first delay again."""
+"""Seconds after which the delay of restarts is reset to the first value."""
 _STOP_SECONDS = 5.0
 _INVALID_SETTING = 2
-"""The agent's exit status for a setting that it cannot use: a restart does not help."""
+"""The agent's exit status for an invalid setting. The hub does not restart the agent then."""
 _LINUX_CHILD = (
     "import ctypes,os,sys;ctypes.CDLL(None).prctl(1,15);os.getppid()==int(sys.argv.pop(1)) or sys.exit(0);"
     "from metricat_agent.__main__ import main;sys.exit(main())"
 )
-"""Asks the kernel to end the agent with its parent (PR_SET_PDEATHSIG, SIGTERM): a killed hub leaves no agent."""
+"""Starts the agent with PR_SET_PDEATHSIG, so that the kernel stops the agent even if the hub is killed."""
 
 
 class AgentProcess:
@@ -48,7 +48,7 @@ class AgentProcess:
         return self._process.pid if self._process is not None and running else None
 
     async def wait_until_listening(self, seconds: float) -> bool:
-        """Wait until the agent accepts connections; return False if it does not within some seconds."""
+        """Wait until the agent accepts connections; return False after a timeout of `seconds`."""
         host, _, port = self.address.partition(":")
         loop = asyncio.get_running_loop()
         deadline = loop.time() + seconds
@@ -61,7 +61,7 @@ class AgentProcess:
         return False
 
     async def run(self) -> None:
-        """Run the agent until the task is cancelled, then end it."""
+        """Run the agent until the task is cancelled, then stop the agent."""
         delay = self._first_delay
         try:
             while True:
@@ -71,7 +71,10 @@ class AgentProcess:
                 )
                 status = await self._process.wait()
                 if status == _INVALID_SETTING:
-                    _LOG.error("the agent rejects a setting and does not run. Correct the setting, and restart the hub")
+                    _LOG.error(
+                        "the agent rejects a setting and does not run. Correct the setting in the agent's settings "
+                        "file, and restart the hub"
+                    )
                     return
                 if asyncio.get_running_loop().time() - started > _HEALTHY_SECONDS:
                     delay = self._first_delay

@@ -1,4 +1,4 @@
-"""The types of a scrape configuration, with Prometheus' names and defaults. Pure. `config_file` reads them."""
+"""The types of a scrape configuration, with Prometheus' names and defaults. Pure. `config_file` parses them."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ PROTOCOLS: dict[Protocol, str] = {
     "PrometheusText1.0.0": "text/plain;version=1.0.0;escaping=allow-utf-8",
     "PrometheusText0.0.4": "text/plain;version=0.0.4",
 }
-"""The media type of each format, in the order of preference."""
+"""The media type of each scrape protocol, in the order of preference."""
 DEFAULT_BODY_LIMIT = 16 * 1024 * 1024
-"""Bytes. Prometheus has no limit by default; here an endless page must not use all memory of the process."""
+"""Default limit of a scrape response in bytes. Unlike Prometheus, the hub has a default limit to protect its memory."""
 DEFAULT_SAMPLE_LIMIT = 100_000
-"""Samples of a scrape. Each series costs memory, so this limit exists for the same reason."""
+"""Default limit of samples in a scrape, to protect the memory of the hub."""
 
 
 @dataclass(frozen=True, slots=True)
 class TlsConfig:
-    """How to verify a target, and the certificate that the scraper presents. Files are absolute paths."""
+    """TLS settings of scrapes: how to verify a target, and the client certificate. Paths are absolute."""
 
     ca: str = ""
     ca_file: str = ""
@@ -42,7 +42,7 @@ class TlsConfig:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Either a value or the file that holds it."""
+    """A secret value, or the file that contains it."""
 
     value: str = field(default="", repr=False)
     file: str = ""
@@ -66,24 +66,24 @@ class Authorization:
 
 @dataclass(frozen=True, slots=True)
 class TargetGroup:
-    """Addresses of targets with common labels."""
+    """A group of target addresses with common labels."""
 
     targets: tuple[str, ...]
     labels: tuple[tuple[str, str], ...] = ()
     source: str = ""
-    """The file that lists the group; empty for a static one."""
+    """The discovery file with the group; empty for a static group."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileDiscovery:
-    """Files that list target groups. The last part of a path may contain ``*``."""
+    """Paths of discovery files with target groups. The last part of a path may contain `*`."""
 
     files: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The scrape fails above a limit; 0: no limit."""
+    """Limits of a scrape. A scrape fails above a limit; 0: no limit."""
 
     body_size: int = DEFAULT_BODY_LIMIT
     samples: int = DEFAULT_SAMPLE_LIMIT
@@ -119,11 +119,11 @@ class Job:
     limits: Limits = Limits()
     target_limit: int = 0
     scrape_at_start: bool = False
-    """Whether the first scrape is immediate, and not at the target's place in the interval. Not a setting."""
+    """Whether the first scrape is immediate instead of at the target's offset in the interval. Not a setting."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScrapeConfig:
-    """All jobs. Their names differ."""
+    """A scrape configuration: all jobs, with unique names."""
 
     jobs: Sequence[Job] = ()

@@ -1,4 +1,4 @@
-"""Reader of ``scrape_configs`` in YAML, with Prometheus' keys. A key that is not supported is an error, not ignored."""
+"""Reader of ``scrape_configs`` in YAML, with Prometheus' keys. A key that is not supported is an error."""
 
 from __future__ import annotations
 
@@ -86,10 +86,10 @@ def _size(text: str) -> int:
 
 
 def read_scrape_file(path: str) -> ScrapeConfig:
-    """Return the configuration in a file of its own, with the keys ``global`` and ``scrape_configs``.
+    """Read a separate file with the keys ``global`` and ``scrape_configs``.
 
     Raises:
-        ConfigFileError: the file cannot be used.
+        ConfigFileError: the file cannot be read or is not valid.
     """
     try:
         root = read_file(path)
@@ -99,14 +99,14 @@ def read_scrape_file(path: str) -> ScrapeConfig:
 
 
 def parse_scrape_config(root: Node, file: str) -> ScrapeConfig:
-    """Return the configuration in a mapping with the keys ``global`` and ``scrape_configs``.
+    """Parse a mapping with the keys ``global`` and ``scrape_configs``.
 
     Args:
         root: the mapping.
-        file: the path for messages. Relative paths in the configuration start at its folder.
+        file: the path of the file, for messages. Relative paths in the configuration are relative to its directory.
 
     Raises:
-        ConfigFileError: the configuration cannot be used.
+        ConfigFileError: the configuration is not valid.
     """
     top = _section(root, "", file, ("global", "scrape_configs"))
     common = _common(top.section("global", _COMMON), Job(""))
@@ -132,7 +132,7 @@ def _common(section: Section | None, default: Job) -> Job:
     if unknown := [one for one in protocols if one not in PROTOCOLS]:
         section.fail("scrape_protocols", f"'{unknown[0]}' is not supported; use {', '.join(PROTOCOLS)}")
     if len(set(protocols)) < len(protocols):
-        section.fail("scrape_protocols", "a format is given twice; remove one of them")
+        section.fail("scrape_protocols", "a scrape protocol occurs twice; remove one of them")
     return replace(
         default,
         scrape_interval=section.parsed("scrape_interval", _duration, default.scrape_interval),
@@ -150,10 +150,10 @@ def _job(section: Section, default: Job) -> Job:
     job = _common(section, default)
     if job.scrape_timeout > job.scrape_interval:
         if section.text("scrape_timeout"):
-            section.fail("scrape_timeout", "above scrape_interval; lower it")
+            section.fail("scrape_timeout", "above scrape_interval; set a timeout of at most scrape_interval")
         job = replace(job, scrape_timeout=job.scrape_interval)
     if section.switch("enable_http2", default=False):
-        section.fail("enable_http2", "HTTP/2 is not supported; write false, or remove it")
+        section.fail("enable_http2", "HTTP/2 is not supported; write false, or remove this key")
     plain = Job(name)
     fallback = section.choice("fallback_scrape_protocol", tuple(PROTOCOLS), "")
     relabel = _rules(section, "relabel_configs")
@@ -208,15 +208,15 @@ def _group(section: Section, source: str, *, check_address: bool = True) -> Targ
         inner = _section(node, f"{section.path}labels.", section.file, names)
         labels = tuple((name, inner.text(name)) for name in names)
         if "" in names:
-            section.fail("labels", "an empty name of a label; write NAME: VALUE lines")
+            section.fail("labels", "a label has an empty name; write NAME: VALUE lines")
     return TargetGroup(targets, labels, source)
 
 
 def parse_groups(root: Node | None, file: str) -> tuple[TargetGroup, ...]:
-    """Return the target groups of a discovery file, a list of mappings in YAML or JSON.
+    """Parse the target groups of a discovery file, which is a list of mappings in YAML or JSON.
 
     Raises:
-        ConfigFileError: it is not valid.
+        ConfigFileError: the file is not valid.
     """
     if root is None:
         return ()
@@ -264,9 +264,9 @@ def _tls(section: Section) -> TlsConfig:
     if made.ca and made.ca_file:
         inner.fail("ca", "cannot be combined with ca_file; remove one of them")
     if bool(made.cert_file) != bool(made.key_file):
-        inner.fail("cert_file" if made.cert_file else "key_file", "give both cert_file and key_file")
+        inner.fail("cert_file" if made.cert_file else "key_file", "cert_file and key_file require each other; set both")
     if made.max_version and made.max_version < (made.min_version or "TLS12"):
-        inner.fail("max_version", f"'{made.max_version}' is below min_version; raise it")
+        inner.fail("max_version", f"'{made.max_version}' is below min_version; set a version of at least min_version")
     return made
 
 

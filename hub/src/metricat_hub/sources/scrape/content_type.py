@@ -1,4 +1,4 @@
-"""The format of a page by its media type. Pure."""
+"""The format of a scrape response by its media type. Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _VERSION = re.compile(r";\s*version=\"?([^\";\s]*)", re.IGNORECASE)
 
 
 def is_openmetrics(content_type: str, fallback: Protocol | None) -> bool:
-    """Return whether a page is in OpenMetrics, and not in the text format; raise `PageError` for any other format."""
+    """Return True for OpenMetrics, False for the text format; raise `PageError` for any other format."""
     found = _MEDIA_TYPE.fullmatch(content_type)
     if found:
         version = _VERSION.search(found[2])

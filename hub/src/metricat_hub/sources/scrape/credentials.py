@@ -1,4 +1,4 @@
-"""Credentials and TLS settings of a job, read from files again when they change. Blocking."""
+"""Credentials and TLS settings of a job. Files are read again after they change. All functions block."""
 
 from __future__ import annotations
 
@@ -35,14 +35,16 @@ class JobSecrets:
         self._context_state: _State | None = None
 
     def loaded(self, *, https: bool) -> bool:
-        """Return whether `load` reads no files and so needs no thread."""
+        """Return whether `load` needs no thread, because it reads no files."""
         return not self._authorization_files() and not (https and (self._tls_files() or self._context is None))
 
     def load(self, *, https: bool) -> tuple[str, ssl.SSLContext | None]:
-        """Return the header Authorization (empty: none) and the TLS context. The context changes only when a file does.
+        """Return the header Authorization and the TLS context. The context changes only after a file changes.
+
+        An empty header means no credentials.
 
         Raises:
-            FetchError: a file cannot be used.
+            FetchError: a file cannot be read or is not valid.
         """
         with self._lock:
             state = _state(self._authorization_files())
@@ -77,7 +79,7 @@ class JobSecrets:
 
 
 def tls_context(tls: TlsConfig) -> ssl.SSLContext:
-    """Return the TLS context of a client; raise `FetchError` if the settings cannot be used."""
+    """Return the TLS context of a client; raise `FetchError` if a setting or a file is not valid."""
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     try:
         if tls.ca or tls.ca_file:
@@ -109,7 +111,7 @@ def _read(credentials: Credentials) -> str:
     try:
         return Path(credentials.file).read_text(encoding="utf-8").strip()
     except (OSError, ValueError) as error:
-        raise FetchError(f"{credentials.file} cannot be read: {error}") from None
+        raise FetchError(f"{credentials.file} cannot be read: {error}; check the path and the permissions") from None
 
 
 def _state(files: tuple[str, ...]) -> _State:
@@ -118,6 +120,6 @@ def _state(files: tuple[str, ...]) -> _State:
         try:
             status = Path(file).stat()
         except OSError as error:
-            raise FetchError(f"{file} cannot be read: {error.strerror}") from None
+            raise FetchError(f"{file} cannot be read: {error.strerror}; check the path and the permissions") from None
         found.append((status.st_mtime_ns, status.st_size, status.st_ino))
     return tuple(found)

@@ -1,4 +1,4 @@
-"""Targets from files: the lists that ``file_sd_configs`` names. Blocking."""
+"""Targets from the files in ``file_sd_configs``. All methods block."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _State = tuple[int, int, int]
 
 
 class FileGroups:
-    """The target groups in files. An invalid file keeps the groups that it had before."""
+    """The target groups in discovery files. If a file becomes invalid, its previous groups stay in use."""
 
     def __init__(self) -> None:
         self._groups: dict[str, tuple[TargetGroup, ...]] = {}
         self._states: dict[str, _State] = {}
         self.failures = 0
-        """Files that could not be used, counted once for each change."""
+        """Number of invalid files, counted once for each change of a file."""
 
     def refresh(self, jobs: Sequence[Job]) -> bool:
         """Read files that changed; return whether any groups changed."""
@@ -66,7 +66,7 @@ def _with_file(message: str, file: str) -> str:
 
 
 def files_of(job: Job) -> list[str]:
-    """Return the existing files of a job, without repetition."""
+    """Return the distinct existing files of a job."""
     found: dict[str, None] = {}
     for discovery in job.file_discoveries:
         for pattern in discovery.files:

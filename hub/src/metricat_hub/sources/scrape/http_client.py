@@ -1,7 +1,7 @@
-"""HTTP/1.1 client for scrapes: one request at a time on a connection that stays open between scrapes.
+"""HTTP/1.1 client for scrapes, with one request at a time on a connection that stays open between scrapes.
 
-A thin use of httptools, the parser that the hub's server loads anyway. docs/design/0030-scraper.md has the comparison
-with aiohttp, httpx and http.client.
+It uses httptools, the parser of the hub's HTTP server. docs/design/0030-scraper.md compares it with aiohttp, httpx and
+http.client.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _REDIRECTS = (301, 302, 303, 307, 308)
 
 
 class FetchError(Exception):
-    """A request without a usable response. The message says why."""
+    """A request failed, or its response is not usable. The message contains the cause."""
 
 
 @dataclass(slots=True)
 class Response:
-    """A response as received."""
+    """A response, before decompression."""
 
     status: int = 0
     reason: str = ""
@@ -51,7 +51,7 @@ class Endpoint:
     host: str
     port: int
     server_name: str = ""
-    """The name to verify in the certificate, if not the host."""
+    """The name to verify in the certificate; empty: the host."""
 
 
 def endpoint_of(url: str, server_name: str = "") -> tuple[Endpoint, str, str]:
@@ -150,7 +150,7 @@ class _Connection(asyncio.BufferedProtocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade:
-            self._fail("the target responds with another protocol")
+            self._fail("the target does not respond with HTTP/1.1; check address and scheme")
         except httptools.HttpParserError as error:
             if not self._waiter.done():
                 self._fail(f"invalid HTTP response: {error}")
@@ -185,7 +185,10 @@ class _Connection(asyncio.BufferedProtocol):
         """Keep a part of the body, up to the limit."""
         self._size += len(body)
         if self._limit and self._size >= self._limit:
-            self._fail(f"the body reaches body_size_limit, which is {self._limit} bytes")
+            self._fail(
+                f"the body reaches body_size_limit, which is {self._limit} bytes; if the size is expected, raise the "
+                "limit"
+            )
             return
         self._chunks.append(body)
 
@@ -210,7 +213,7 @@ class _Connection(asyncio.BufferedProtocol):
 
 
 class Client:
-    """Requests of one target. One request at a time."""
+    """Sends requests to one target, one request at a time."""
 
     def __init__(self) -> None:
         self._connection: _Connection | None = None
@@ -235,15 +238,15 @@ class Client:
         limit: int,
         redirects: bool,
     ) -> Response:
-        """Return the response of the URL, after redirects.
+        """Send a GET request; return the response, after redirects.
 
         Args:
-            url: where to send the request.
-            headers: headers of the request, apart from Host and Authorization.
-            credentials: the header Authorization, only for the URL's own host; empty: none.
+            url: the URL of the request.
+            headers: headers of the request, except Host and Authorization.
+            credentials: the header Authorization, not sent to other hosts after a redirect; empty: no header.
             context: TLS settings, for https.
             server_name: the name to verify in the certificate instead of the host's.
-            limit: the bytes that a body must not reach; 0: no limit.
+            limit: the body must have fewer bytes; 0: no limit.
             redirects: whether to follow redirects.
 
         Raises:
@@ -294,7 +297,7 @@ async def _connect(endpoint: Endpoint, context: ssl.SSLContext | None) -> _Conne
 
 
 def decompress(body: bytes, limit: int) -> bytes:
-    """Return the content of a gzip body, which must stay below the limit; raise `FetchError`; 0: no limit."""
+    """Decompress a gzip body; raise `FetchError` if it is invalid, or reaches the limit in bytes; 0: no limit."""
     parts: list[bytes] = []
     size = 0
     while body:
@@ -305,7 +308,10 @@ def decompress(body: bytes, limit: int) -> bytes:
             raise FetchError(f"invalid gzip body: {error}") from None
         size += len(part)
         if limit and size >= limit:
-            raise FetchError(f"the body reaches body_size_limit, which is {limit} bytes")
+            raise FetchError(
+                f"the body reaches body_size_limit, which is {limit} bytes; if you expect this size, raise "
+                "body_size_limit"
+            )
         if not member.eof:
             raise FetchError("the gzip body is not complete")
         parts.append(part)

@@ -134,10 +134,14 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("scrape_interval: abc", "line 3: scrape_configs[0].scrape_interval: invalid duration 'abc'; use for example 30d, 12h or 1m30s"),
-        ("scrape_interval: 0s", "line 3: scrape_configs[0].scrape_interval: the duration '0s' is 0; write for example 15s"),
-        ("scrape_interval: 5s\n  scrape_timeout: 6s", "line 4: scrape_configs[0].scrape_timeout: above scrape_interval; lower it"),
-        ("scrape_intervall: 5s", "line 3: scrape_configs[0].scrape_intervall: unknown key; did you mean scrape_interval?"),
+        ("scrape_interval: abc", "line 3: scrape_configs[0].scrape_interval: invalid duration 'abc'; use for example "
+                                 "30d, 12h or 1m30s"),
+        ("scrape_interval: 0s", "line 3: scrape_configs[0].scrape_interval: the duration '0s' is 0; write for example "
+                                "15s"),
+        ("scrape_interval: 5s\n  scrape_timeout: "
+         "6s", "line 4: scrape_configs[0].scrape_timeout: above scrape_interval; set a timeout"),
+        ("scrape_intervall: 5s", "line 3: scrape_configs[0].scrape_intervall: unknown key; did you mean "
+                                 "scrape_interval?"),
         ("oauth2: {}", "line 3: scrape_configs[0].oauth2: the hub does not support this setting; remove it"),
         (
             "kubernetes_sd_configs: []",
@@ -146,9 +150,12 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
         ),
         ("scheme: ftp", "line 3: scrape_configs[0].scheme: unknown value 'ftp'; write one of http, https"),
         ("honor_labels: 1", "line 3: scrape_configs[0].honor_labels: invalid value '1'; write true or false"),
-        ("sample_limit: -1", "line 3: scrape_configs[0].sample_limit: invalid number '-1'; write a whole number, for example 10000"),
-        ("body_size_limit: 5", "line 3: scrape_configs[0].body_size_limit: invalid size '5'; use for example 512MB or 20GB"),
-        ("enable_http2: true", "line 3: scrape_configs[0].enable_http2: HTTP/2 is not supported; write false, or remove it"),
+        ("sample_limit: -1", "line 3: scrape_configs[0].sample_limit: invalid number '-1'; write a whole number, for "
+                             "example 10000"),
+        ("body_size_limit: 5", "line 3: scrape_configs[0].body_size_limit: invalid size '5'; use for example 512MB or "
+                               "20GB"),
+        ("enable_http2: true", "line 3: scrape_configs[0].enable_http2: HTTP/2 is not supported; write false, or "
+                               "remove this key"),
         (
             "scrape_protocols: [PrometheusProto]",
             "line 3: scrape_configs[0].scrape_protocols: 'PrometheusProto' is not supported; use OpenMetricsText1.0.0, "
@@ -159,15 +166,17 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
             "line 3: scrape_configs[0].static_configs[0].targets: invalid address 'http://h/x'; "
             "write HOST:PORT, and the path in metrics_path",
         ),
-        ("static_configs: [{target: [h]}]", "line 3: scrape_configs[0].static_configs[0].target: unknown key; did you mean targets?"),
+        ("static_configs: [{target: "
+         "[h]}]", "line 3: scrape_configs[0].static_configs[0].target: unknown key; did you mean targets?"),
         ("static_configs: h", "line 3: scrape_configs[0].static_configs: not a list; write its items as - ITEM"),
         (
             "file_sd_configs: [{files: [a.txt]}]",
-            "line 3: scrape_configs[0].file_sd_configs[0].files: invalid path 'a.txt'; end it with .yml, .yaml or .json",
+            "line 3: scrape_configs[0].file_sd_configs[0].files: invalid path 'a.txt'; end it with .yml, .yaml or "
+            ".json",
         ),
         (
             "tls_config: {cert_file: a}",
-            "line 3: scrape_configs[0].tls_config.cert_file: give both cert_file and key_file",
+            "line 3: scrape_configs[0].tls_config.cert_file: cert_file and key_file require each other; set both",
         ),
         (
             "tls_config: {cert: a}",
@@ -180,18 +189,22 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
         ),
         (
             "basic_auth: {}\n  bearer_token: hunter2",
-            "line 3: scrape_configs[0].basic_auth: cannot be combined with authorization or bearer_token; remove one of them",
+            "line 3: scrape_configs[0].basic_auth: cannot be combined with authorization or bearer_token; remove one "
+            "of them",
         ),
-        ("authorization: {type: Basic}", "line 3: scrape_configs[0].authorization.type: 'basic' is not supported here; use basic_auth"),
+        ("authorization: {type: "
+         "Basic}", "line 3: scrape_configs[0].authorization.type: 'basic' is not supported here; use basic_auth"),
         (
             "relabel_configs: [{action: dropp}]",
-            "line 3: scrape_configs[0].relabel_configs[0].action: unknown value 'dropp'; write one of replace, keep, drop, "
+            "line 3: scrape_configs[0].relabel_configs[0].action: unknown value 'dropp'; write one of replace, keep, "
+            "drop, "
             "keepequal, dropequal, hashmod, labelmap, labeldrop, labelkeep, lowercase, uppercase",
         ),
         (
             "relabel_configs: [{regex: '(?=a)', target_label: b}]",
             "line 3: scrape_configs[0].relabel_configs[0].regex: invalid regular expression '(?=a)': "
-            "invalid perl operator: (?=. Write it in RE2's syntax, which has no look-around, backreferences or possessive quantifiers.",
+            "invalid perl operator: (?=. Write it in RE2's syntax, which has no look-around, backreferences or "
+            "possessive quantifiers.",
         ),
         (
             "relabel_configs: [{replacement: a}]",
@@ -218,8 +231,11 @@ def test_wrong_settings_are_named_with_line_and_remedy(tmp_path: Path, text: str
     [
         ("rule_files: []", "line 1: rule_files: the hub does not support this setting; remove it"),
         ("scrape_configs: [{}]", "line 1: scrape_configs[0].job_name: missing; write a name"),
-        ("scrape_configs: [{job_name: a}, {job_name: a}]", "line 1: scrape_configs[1].job_name: two jobs have the name 'a'; rename one of them"),
-        ("global: {external_labels: {a: b}}", "line 1: global.external_labels: the hub does not support this setting; remove it, or set the labels with relabel_configs"),
+        ("scrape_configs: [{job_name: a}, {job_name: "
+         "a}]", "line 1: scrape_configs[1].job_name: two jobs have the name 'a'; rename one of them"),
+        ("global: {external_labels: {a: "
+         "b}}", "line 1: global.external_labels: the hub does not support this setting; remove it, or set the labels "
+                "with relabel_configs"),
         ("- a", "line 1: the file: not a mapping; write KEY: VALUE lines"),
     ],
 )  # fmt: skip
