@@ -84,7 +84,7 @@ fuzz: $(READY) $(FUZZER) ## Search for input that a parser does not handle (PARS
 ##@ Tests
 
 test: $(READY) ## Run unit, golden, contract, rule and integration tests (the last on a real control plane)
-	@$(BIN)/pytest -m "not slow" --numprocesses 4 --dist worksteal \
+	@$(BIN)/pytest -m "not slow" --numprocesses 4 --dist loadscope --no-loadscope-reorder \
 		tests/unit tests/golden tests/contract tests/rules tests/integration $(PYTEST)
 
 test-e2e: $(READY) ## Run end-to-end tests on a cluster with nodes (needs root)

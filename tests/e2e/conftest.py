@@ -22,6 +22,7 @@ from metricat_tools.demo import setup
 from metricat_tools.demo.demo_cluster import DemoCluster
 from metricat_tools.demo.steps import Steps
 from metricat_tools.images import ensure_images
+from support.scheduling import by_scope
 
 CLUSTER = os.environ.get("METRICAT_E2E_CLUSTER", "e2e")
 """The cluster's name. Two runs at the same time need two names."""
@@ -55,11 +56,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadSco
         file = nodeid.partition("::")[0]
         return FIXTURE if file_uses_cluster(config.rootpath / file) else file.rpartition("/")[0]
 
-    if config.getoption("dist") != "loadscope":
-        return None
-    scheduler = LoadScopeScheduling(config, log)
-    scheduler._split_scope = scope
-    return scheduler
+    return by_scope(config, log, scope)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
