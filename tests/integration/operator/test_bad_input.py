@@ -46,7 +46,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "mount over the agent": (
         {"agent": {"extraMounts": [{"hostPath": "/run", "mountPath": "/etc/metricat"}]}},
-        "The agent's container uses this path.",
+        "The agent's container already uses this path.",
     ),
     "bad duration": ({"monitor": {"interval": "15sec"}}, '"15sec": must be a duration such as 30s, 5m or 1h30m'),
     "bad timeout": ({"monitor": {"scrapeTimeout": "5 s"}}, '"5 s": must be a duration such as 30s, 5m or 1h30m'),
@@ -280,7 +280,7 @@ REFUSED |= {
             {"quietHours": [{"from": "20:00", "to": "20:00"}]},
             "from and to are the same time. For a whole day, use from 00:00 to 24:00.",
         ),
-        ("no such pool", {"pools": ["gpu"]}, "a receiver names a pool that does not exist. Use a name from spec.pools"),
+        ("no such pool", {"pools": ["gpu"]}, "a receiver selects a pool that does not exist. Use a name"),
     )
 }
 REFUSED["too many terms"] = (

@@ -89,7 +89,7 @@ def test_top_shows_nodes_and_the_agents_that_do_not_respond(
     assert main(["top", "processes", "-n", namespace, "--node", names[1], "-o", "json"]) == 0
     rows = json.loads(capsys.readouterr().out)["processes"]
     assert {one["node"] for one in rows} == {names[1]}
-    assert all(one["memory_bytes"] > 0 for one in rows)
+    assert any(one["memory_bytes"] > 0 for one in rows)  # threads of the kernel have none
     assert [one["cpu"] for one in rows] == sorted((one["cpu"] for one in rows), reverse=True)
     assert len(rows) <= 20
 
