@@ -238,6 +238,9 @@ annotations:
   helm.sh/hook: {{ .hook }}
   helm.sh/hook-weight: {{ .weight | quote }}
   helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded
+  {{- with .output }}
+  helm.sh/hook-output-log-policy: {{ . }}
+  {{- end }}
 {{- end }}
 
 {{- /* The Job of a hook for CRDs, up to its container: the volumes follow. */ -}}
@@ -250,7 +253,7 @@ metadata:
   namespace: {{ .root.Release.Namespace }}
   labels:
     {{- include "metricat.labels" .root | nindent 4 }}
-  {{- include "metricat.crds.annotations" (merge (dict "weight" "0") .) | nindent 2 }}
+  {{- include "metricat.crds.annotations" (merge (dict "weight" "0" "output" (.output | default "hook-failed")) .) | nindent 2 }}
 spec:
   backoffLimit: 3
   activeDeadlineSeconds: {{ .seconds }}
@@ -268,6 +271,8 @@ spec:
     spec:
       serviceAccountName: {{ .name }}
       restartPolicy: OnFailure
+      # The Job fails only after its pods have ended. The program has nothing to finish.
+      terminationGracePeriodSeconds: 1
       {{- include "metricat.pullSecrets" .root | trim | nindent 6 }}
       {{- include "metricat.podSecurityContext" (dict "context" $operator.podSecurityContext "root" .root) | trim | nindent 6 }}
       {{- with $operator.nodeSelector }}

@@ -27,6 +27,7 @@ Installs the operator of Metricat, which runs an agent on each node and configur
 $ helm install metricat charts/metricat --namespace monitoring --create-namespace --values my-values.yaml
 ```
 
+If an install fails, see [The installation fails](../../docs/troubleshooting.md#the-installation-fails).
 `helm uninstall` keeps the CRDs and the MonitoringTargets that you applied, with their agents. With `crds.keep=false`,
 it deletes all of them: see [Uninstall](../../docs/upgrades.md#uninstall).
 
