@@ -3,7 +3,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .PHONY: help up web docs demo demo-down demo-stop test test-e2e test-slow test-old-kubernetes test-mutation chaos soak \
 	e2e slow bench bench-agent bench-alerts bench-hub bench-operator \
-	lint format generate verify scan-code audit sbom fuzz images wheel wheels release release-check release-notes deps-lock clean
+	lint format generate verify scan-code scan-chart audit sbom fuzz images wheel wheels release release-check release-notes deps-lock clean
 
 # Tests start hundreds of our programs. Without bytecode, each start compiles all modules.
 unexport PYTHONDONTWRITEBYTECODE
@@ -13,6 +13,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/ready
 TOOLS := $(BIN)/python -m metricat_tools
 SECURITY := .venv-security
+CHART_SCAN := .venv-chart
 FUZZER := dist/fuzz/packages/ready
 PAGE := hub/src/metricat_hub/page/index.html
 PAGE_PACKAGES := web/node_modules/.package-lock.json
@@ -26,7 +27,7 @@ help: ## List the targets
 		/^[a-z0-9-]+:.*## / {printf "  make %-19s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 clean: ## Remove the virtual environment, dist/ and the tools' caches
-	@rm -rf $(VENV) $(SECURITY) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	@rm -rf $(VENV) $(SECURITY) $(CHART_SCAN) dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 ##@ Development
 
@@ -62,7 +63,7 @@ verify: $(READY) ## Check that every generated file is up to date
 	@$(TOOLS) generate --check
 
 deps-lock: $(READY) ## Pin the newest Python packages, with hashes
-	@for name in operator agent hub uv dev security fuzz; do \
+	@for name in operator agent hub uv dev security chart fuzz; do \
 		$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --universal \
 			--python-version 3.11 -o requirements/$$name.txt requirements/$$name.in || exit 1; \
 	done
@@ -71,6 +72,9 @@ deps-lock: $(READY) ## Pin the newest Python packages, with hashes
 
 scan-code: $(READY) $(SECURITY)/ready ## Report insecure calls by the rules of tools/semgrep (ruff reports others in make lint)
 	@$(TOOLS) security scan
+
+scan-chart: $(READY) $(CHART_SCAN)/ready ## Check the rendered chart, and the objects of MonitoringTargets, with checkov
+	@$(TOOLS) security chart
 
 audit: $(READY) $(SECURITY)/ready ## Report known vulnerabilities of the pinned packages (needs access to their data)
 	@$(TOOLS) security audit
@@ -168,11 +172,13 @@ $(READY): requirements/dev.txt requirements/uv.txt operator/pyproject.toml rules
 	@tools/bootstrap $(VENV)
 	@touch $@
 
-$(SECURITY)/ready: requirements/security.txt | $(READY)
-	@echo "installing the programs of the security checks" >&2
-	@$(BIN)/python -m venv --clear $(SECURITY)
-	@$(BIN)/uv pip install --quiet --python $(SECURITY)/bin/python --require-hashes -r requirements/security.txt || \
-		$(SECURITY)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements/security.txt
+$(SECURITY)/ready: requirements/security.txt
+$(CHART_SCAN)/ready: requirements/chart.txt
+$(SECURITY)/ready $(CHART_SCAN)/ready: | $(READY)
+	@echo "installing $(<F)" >&2
+	@$(BIN)/python -m venv --clear $(@D)
+	@$(BIN)/uv pip install --quiet --python $(@D)/bin/python --require-hashes -r $< || \
+		$(@D)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 $(FUZZER): requirements/fuzz.txt | $(READY)

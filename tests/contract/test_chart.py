@@ -232,6 +232,15 @@ def test_deletion_of_crds_that_the_release_may_not_delete_is_rejected(value: str
     assert "Set both, or set crds.keep=true." in done.stderr
 
 
+@pytest.mark.parametrize("part", ["operator", "hub"])
+def test_the_default_service_account_gets_no_permissions_by_omission(part: str) -> None:
+    values = ("--set=hub.enabled=true", "--set=hub.web.insecure=true", f"--set={part}.serviceAccount.create=false")
+    done = helm("template", RELEASE, CHART, *values)
+    assert done.returncode != 0
+    assert f"Set {part}.serviceAccount.name." in done.stderr
+    assert helm("template", RELEASE, CHART, *values, f"--set={part}.serviceAccount.name=default").returncode == 0
+
+
 def test_every_object_uses_the_service_account_that_exists() -> None:
     objects = render("operator.serviceAccount.create=false", "operator.serviceAccount.name=existing")
     accounts = [one["metadata"]["name"] for one in objects if one["kind"] == "ServiceAccount"]

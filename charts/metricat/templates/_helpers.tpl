@@ -76,15 +76,18 @@ securityContext:
 
 {{- /* The ServiceAccount of the operator or the hub. */ -}}
 {{- define "metricat.serviceAccountName" -}}
-{{- .account.name | default (.account.create | ternary .default "default") }}
+{{- if not (or .account.create .account.name) }}
+{{- fail (printf "%s.serviceAccount: create is false and name is empty, so the account `default` would get the permissions, with every pod that uses it. Set %s.serviceAccount.name." .of .of) }}
+{{- end }}
+{{- .account.name | default .default }}
 {{- end }}
 
 {{- define "metricat.operator.serviceAccountName" -}}
-{{ include "metricat.serviceAccountName" (dict "account" .Values.operator.serviceAccount "default" (include "metricat.name" .)) }}
+{{ include "metricat.serviceAccountName" (dict "of" "operator" "account" .Values.operator.serviceAccount "default" (include "metricat.name" .)) }}
 {{- end }}
 
 {{- define "metricat.hub.serviceAccountName" -}}
-{{ include "metricat.serviceAccountName" (dict "account" .Values.hub.serviceAccount "default" (include "metricat.hub.name" .)) }}
+{{ include "metricat.serviceAccountName" (dict "of" "hub" "account" .Values.hub.serviceAccount "default" (include "metricat.hub.name" .)) }}
 {{- end }}
 
 {{- /* Egress that every pod needs: DNS, and the API server. Many network plugins see its own port instead of the Service's. */ -}}

@@ -1,15 +1,17 @@
-"""`python -m metricat_tools security scan | audit | sbom | fuzz [PARSER...] [--seconds N]`."""
+"""`python -m metricat_tools security scan | chart | audit | sbom | fuzz [PARSER...] [--seconds N]`."""
 
 import argparse
 from collections.abc import Sequence
 
 from metricat_tools.security.audit import audit
+from metricat_tools.security.chart import scan_chart
 from metricat_tools.security.fuzz import fuzz
 from metricat_tools.security.sbom import sbom
 from metricat_tools.security.scan import scan
 
 _CHECKS = {
     "scan": (scan, "report insecure calls"),
+    "chart": (scan_chart, "check the rendered chart"),
     "audit": (audit, "report known vulnerabilities of the pinned packages"),
     "sbom": (sbom, "write the pinned packages of each image"),
 }

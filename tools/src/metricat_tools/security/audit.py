@@ -9,7 +9,7 @@ from typing import Any
 from metricat_tools.errors import ToolError
 from metricat_tools.security.programs import ROOT, run
 
-LISTS = ("agent", "operator", "hub", "dev", "fuzz", "security", "uv")
+LISTS = ("agent", "operator", "hub", "chart", "dev", "fuzz", "security", "uv")
 _WEB = ("web", "docs")
 _UNREACHABLE = "The data of vulnerabilities are not available here: {}. Run make audit on a machine with access to it"
 
