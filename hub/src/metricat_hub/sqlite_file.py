@@ -1,4 +1,4 @@
-"""A SQLite file of the data directory: its schema version, its transactions, and its errors in words."""
+"""A SQLite file of the data directory, with schema version, transactions, and error messages with remedies."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class SqliteFile:
-    """One connection, with a lock around each use. Thread-safe; its methods block.
+    """A SQLite file with one connection. Thread-safe; its methods block.
 
     All methods raise `StoreUnavailableError` if the file cannot be read or written, for example on a full disk.
     """
@@ -55,13 +55,13 @@ class SqliteFile:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
-        """Lend the connection for single statements."""
+        """Yield the connection for single statements."""
         with self._lock, self._errors():
             yield self._db
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Lend the connection for a transaction: commit at the end, and roll back on an error."""
+        """Yield the connection in a transaction. It commits at the end, and rolls back on an error."""
         with self._lock, self._errors():
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -73,7 +73,7 @@ class SqliteFile:
                 raise
 
     def close(self) -> None:
-        """Close the file, after the statement that runs."""
+        """Close the file after the running statement."""
         with self._lock:
             self._db.close()
 
@@ -89,7 +89,10 @@ def _remedy(error: Exception) -> str:
     """Return what to do about an error of SQLite."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}:
-        return "The file is damaged. Restore it from a backup, or move it away: the hub then begins an empty one."
+        return (
+            "The file is damaged. Restore it from a backup, or move it to another directory: the hub then creates "
+            "an empty file."
+        )
     if code == sqlite3.SQLITE_FULL:
-        return "Free space on the disk. The hub repeats what it could not store."
+        return "Free space on the disk. The hub retries."
     return "Check the file, its directory and the disk."

@@ -1,1 +1,1 @@
-"""Stores of samples behind the ports of `model.ports`."""
+"""Stores of samples. They implement the interfaces in `model.ports`."""

@@ -1,4 +1,4 @@
-"""Accepting: which samples of a batch a store keeps, for stores that know the newest time of each series."""
+"""Checks which samples of a batch a store accepts, for stores that keep the newest time of each series."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ if TYPE_CHECKING:
 
 
 class Target(Protocol):
-    """The methods of a store that `accept` calls."""
+    """The methods that `accept` needs of a store."""
 
     settings: Settings
     times: SeriesTimes
     rejected: dict[str, int]
 
     def stored(self, series: NDArray[np.int32], times: Times) -> tuple[NDArray[np.bool_], NDArray[np.uint64]]:
-        """Return for each sample whether the store has one of this series and time, and the bits of its value."""
+        """Return a mask of samples whose series and time the store already has, and the bits of the stored values."""
         ...
 
     def store(self, series: NDArray[np.int32], times: Times, values: Values) -> None:
-        """Store samples, sorted by series and time. Raise StoreUnavailableError if it stores none."""
+        """Store samples sorted by series and time. Raise `StoreUnavailableError` if it stores none of them."""
         ...
 
 
 def accept(target: Target, batch: Batch, now: int, *, any_age: bool = False) -> Appended:
-    """Store the samples of a batch that are new. The caller has the store's mutex.
+    """Store the new samples of a batch. The caller must hold the store's mutex.
 
     Args:
         target: the store.
         batch: the samples.
-        now: the time.
-        any_age: whether samples are accepted that are older than the out-of-order window and the retention.
+        now: the current time in milliseconds since 1970.
+        any_age: whether to accept samples older than the out-of-order window and the retention.
 
     Raises:
         StoreUnavailableError: no sample is stored.
@@ -82,7 +82,7 @@ def _accept_carefully(target: Target, batch: Batch, active: NDArray[np.bool_], n
     again = np.zeros(len(order), np.bool_)
     again[1:] = (series[1:] == series[:-1]) & (times[1:] == times[:-1])
     first = np.maximum.accumulate(np.where(again, 0, np.arange(len(order))))
-    """The place of the first sample with the same series and time."""
+    """The index of the first sample with the same series and time."""
     reference = bits[first]
     stored = np.zeros(len(order), np.bool_)
     late = np.flatnonzero(~again & (times <= target.times.newest[series]))

@@ -1,4 +1,4 @@
-"""States of alerts in a SQLite file, so that a restart neither forgets an alert nor starts it again."""
+"""States of alerts in a SQLite file, so that a restart neither loses an alert nor restarts its `for` duration."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _DECODER = msgspec.msgpack.Decoder(_SavedState)
 
 
 class AlertStates:
-    """The saved states. Thread-safe."""
+    """The stored states of rules. Thread-safe."""
 
     def __init__(self, folder: Path) -> None:
         """Open or create the file.
@@ -57,9 +57,9 @@ class AlertStates:
         self._file = SqliteFile(folder / _FILE, _SCHEMA, _VERSION, synchronous="normal")
 
     def load(self) -> dict[str, tuple[int, RuleState]]:
-        """Return the time of the last evaluation and the state of each rule, by the rule's identity.
+        """Return time in milliseconds of the last evaluation and state of each rule, by the rule's identity.
 
-        The identity of a rule begins with that of its group and a zero byte.
+        The identity of a rule is the identity of its group, a zero byte, and its own part.
         """
         with self._file.reading() as db:
             rows = db.execute("SELECT rule, evaluated, state FROM rule_states").fetchall()
@@ -71,10 +71,10 @@ class AlertStates:
         return found
 
     def save(self, evaluated: int, group: str, states: Mapping[str, RuleState]) -> None:
-        """Store the time of a group's evaluation, and the states of its rules that have changed, in one transaction.
+        """Store the time of a group's evaluation, and the changed states of its rules, in one transaction.
 
         Raises:
-            StoreUnavailableError: they cannot be stored now, for example because the disk is full.
+            StoreUnavailableError: the states cannot be stored now, for example because the disk is full.
         """
         rows = [(rule, evaluated, _ENCODER.encode(_saved(state))) for rule, state in states.items()]
         with self._file.transaction() as db:
@@ -82,7 +82,7 @@ class AlertStates:
             db.executemany("INSERT OR REPLACE INTO rule_states VALUES (?, ?, ?)", rows)
 
     def keep(self, rules: set[str], groups: set[str]) -> None:
-        """Delete the states of all other rules, and the times of all other groups."""
+        """Delete the states of all rules except these, and the times of all groups except these."""
         with self._file.transaction() as db:
             for table, column, kept in (("rule_states", "rule", rules), ("evaluations", "rule_group", groups)):
                 found = [one for (one,) in db.execute(f"SELECT {column} FROM {table}")]  # noqa: S608 -- constants

@@ -14,17 +14,16 @@ if TYPE_CHECKING:
 
 _PATTERNS = ("*.sqlite", "*.sqlite3")
 _BUSY_SECONDS = 60.0
-"""How long to wait for a process that writes to a file."""
+"""Seconds to wait for another process that writes to a file."""
 
 
 def backup(data: Path, folder: Path) -> dict[str, int]:
-    """Copy each SQLite file of a data directory as it is now; return the bytes of each copy by name.
+    """Copy each SQLite file of a data directory; return the size of each copy in bytes by file name.
 
-    The samples are in one of the files, the accounts in another. Each copy is consistent, and only its owner can read
-    it.
+    Each copy is a consistent snapshot, and only its owner can read it.
 
     Raises:
-        StoreUnavailableError: the data directory has no such file, the target has one of them, or a copy failed.
+        StoreUnavailableError: the data directory has no SQLite file, the target already has one, or a copy failed.
     """
     files = sorted(file for pattern in _PATTERNS for file in data.glob(pattern) if file.is_file())
     if not files:
@@ -39,10 +38,10 @@ def backup(data: Path, folder: Path) -> dict[str, int]:
 
 
 def copy(source: Path, target: Path) -> int:
-    """Copy a SQLite file as it is now, while other processes use it; return the bytes of the copy.
+    """Copy a snapshot of a SQLite file while other processes use the file; return the size of the copy in bytes.
 
     Raises:
-        StoreUnavailableError: the copy cannot be written. No part of it is left.
+        StoreUnavailableError: the copy cannot be written. The incomplete copy is removed.
     """
     part = target.with_name(f"{target.name}.part")
     try:

@@ -1,4 +1,4 @@
-"""A store behind a buffer: while it is down, samples wait on disk, and queries read recent samples from memory.
+"""A store with a buffer. While the store is down, samples wait on disk, and queries read recent samples from memory.
 
 See docs/design/0037.
 """
@@ -45,14 +45,14 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 CACHE_BYTES = 32 << 20
 CACHE_AGE = 30 * 60_000
-"""Bounds of the samples in memory. The age is in milliseconds."""
+"""Limits of the recent samples in memory. The age is in milliseconds."""
 AHEAD = 600_000
-"""How far in the future a sample may be, in milliseconds, as in the embedded store."""
+"""The most milliseconds by which a sample may be in the future, the same as in the embedded store."""
 _PREFIX = "metricat_hub_store_buffer"
 
 
 class BufferedStore:
-    """A store whose samples wait on disk while it is down. Any thread may call its methods."""
+    """A store with a buffer on disk for the time while it is down. Thread-safe."""
 
     def __init__(
         self,
@@ -86,11 +86,11 @@ class BufferedStore:
 
     @property
     def generation(self) -> int:
-        """A number that changes when the numbers of series are no longer valid, or refused series may be accepted."""
+        """A number that changes when numbers of series become invalid, or rejected series may be accepted."""
         return self._numbers.generation + self.inner.generation
 
     def resolve(self, labels: Sequence[Labels]) -> Numbers:
-        """Return the number of each series; -1 if the store refuses it. While the store is down, none is refused."""
+        """Return the number of each series; -1 if the store rejects it. A store that is down rejects no series."""
         numbers = self._numbers.resolve(labels)
         if self._delivery.is_empty():
             with suppress(StoreUnavailableError):
@@ -98,7 +98,7 @@ class BufferedStore:
         return numbers
 
     def append(self, batch: Batch) -> Appended:
-        """Store samples, in the store or in the buffer. Samples in the buffer are counted as accepted.
+        """Write samples to the store or, while it is down, to the buffer. Buffered samples count as accepted.
 
         Raises:
             StoreUnavailableError: the store is down, and the buffer cannot be written.
@@ -124,13 +124,13 @@ class BufferedStore:
         return spread(accepted, unknown)
 
     def set_metadata(self, metadata: Mapping[str, Metadata]) -> None:
-        """Store the metadata of metrics, later if the store is down now. A restart forgets it; senders repeat it."""
+        """Store the metadata of metrics, later if the store is down. A restart loses it, but senders repeat it."""
         with self._lock:
             self._unsent_metadata.update(metadata)
         self._send_metadata()
 
     def select(self, matchers: Sequence[Matcher], start: int, end: int, hints: Hints) -> Selection:
-        """Return samples of the store and those that wait; while the store is down, recent samples with a warning."""
+        """Return stored and waiting samples. While the store is down, return recent samples, with a warning."""
         waits = not self._delivery.is_empty()
         try:
             found = self.inner.select(matchers, start, end, hints)
@@ -144,25 +144,25 @@ class BufferedStore:
         return Selection(_united(found.series, recent.series), found.tier, found.warnings)
 
     def series(self, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[Labels]:
-        """Return the labels of series; while the store is down, of those with recent samples."""
+        """Return the labels of series. While the store is down, include only series with recent samples."""
         return self._listed(lambda reader: reader.series(matchers, start, end), end)
 
     def label_names(self, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[str]:
-        """Return the sorted label names; while the store is down, of series with recent samples."""
+        """Return the sorted label names. While the store is down, use only series with recent samples."""
         return self._listed(lambda reader: reader.label_names(matchers, start, end), end)
 
     def label_values(self, name: str, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[str]:
-        """Return the sorted values of a label; while the store is down, of series with recent samples."""
+        """Return the sorted values of a label. While the store is down, use only series with recent samples."""
         return self._listed(lambda reader: reader.label_values(name, matchers, start, end), end)
 
     def metadata(self) -> Mapping[str, Metadata]:
-        """Return the metadata of each metric; while the store is down, the metadata in memory."""
+        """Return the metadata of metrics by name. While the store is down, return the metadata in memory."""
         with suppress(StoreUnavailableError):
             self._metadata = self.inner.metadata()
         return {**self._metadata, **self._unsent_metadata}
 
     def maintain(self) -> object:
-        """Maintain the store, and send what waits. A store that is down is in `notices`, so it raises no error."""
+        """Maintain the store, and send waiting samples. It raises no error if the store is down: see `notices`."""
         with suppress(StoreUnavailableError):
             self._send_metadata()
             return self.inner.maintain()
@@ -176,13 +176,13 @@ class BufferedStore:
         return found
 
     def problems(self) -> Sequence[str]:
-        """Return the reason why the hub accepts no samples: the store is down, and the buffer cannot be written."""
+        """Return a problem if the hub accepts no samples: the store is down, and the buffer cannot be written."""
         if self._delivery.is_empty() or self._delivery.buffer.is_on_disk():
             return ()
         return [*self.inner.problems(), f"{self._full()} Free space on the disk of --data."]
 
     def notices(self) -> Sequence[str]:
-        """Return the start of the outage, the waiting samples and the remedy, as messages."""
+        """Return messages about an outage of the store: its start, the number of waiting samples, and the remedy."""
         state = self._delivery.state()
         if not state.waiting_samples:
             return self.inner.problems()
@@ -193,8 +193,8 @@ class BufferedStore:
             return [f"the store is up again; {waiting}{loss} until they are written"]
         text = (
             f"the store is down since {utc(state.failing_since)}: {state.error.rstrip('.')}; {waiting} of "
-            f"{self._delivery.most_bytes / 2**20:.0f} MiB{loss}; the hub writes them when the store is up again, "
-            "and answers queries about recent samples only"
+            f"{self._delivery.most_bytes / 2**20:.0f} MiB{loss}; the hub writes them when the store is up again. "
+            "Until then, queries return only recent samples. Check the store"
         )
         return [text]
 
@@ -203,23 +203,23 @@ class BufferedStore:
         return self._delivery.state()
 
     def is_drained(self) -> bool:
-        """Return whether nothing waits."""
+        """Return whether no samples wait."""
         return self._delivery.is_empty()
 
     def close(self) -> None:
-        """Write the waiting batches, for at most a few seconds, and close the store. The rest remains on disk."""
+        """Write waiting samples for at most a few seconds, and close the store. Unwritten samples remain on disk."""
         self._delivery.close()
         self.inner.close()
 
     def check_recent(self, start: int, error: StoreUnavailableError) -> None:
-        """Raise an error if the samples in memory do not begin before a time."""
+        """Raise `error` with an explanation if the samples in memory do not cover the time from `start`."""
         begin = self.recent.begin
         if begin is None or start < begin:
             since = f"since {utc(begin)}" if begin is not None else "none"
-            raise StoreUnavailableError(f"{error} The hub has recent samples only: {since}.")
+            raise StoreUnavailableError(f"{error} Until then, only recent samples are available: {since}.")
 
     def warning(self, error: StoreUnavailableError) -> str:
-        """Return the warning of an answer from memory."""
+        """Return the warning for a result from memory."""
         since = utc(self.recent.begin or 0)
         return f"the store is down ({str(error).rstrip('.')}); the result covers only samples since {since}"
 
@@ -262,10 +262,10 @@ class BufferedStore:
             return Outcome(text=str(error), is_retried=True)
         stored = appended.accepted + appended.duplicates
         masks = {
-            "another value is stored": appended.conflicting,
-            "too old": appended.too_old,
-            "too new": appended.too_new,
-            "the series is refused": appended.unknown,
+            "the store has a different value at this time": appended.conflicting,
+            "the sample is too old": appended.too_old,
+            "the sample is too far in the future": appended.too_new,
+            "the store rejects the series": appended.unknown,
         }
         reasons = [reason for reason, mask in masks.items() if mask is not None and bool(mask.any())]
         return Outcome(stored, len(samples.times) - stored, text=", ".join(reasons))
@@ -303,9 +303,9 @@ class BufferedStore:
 
 
 class BufferedEngine:
-    """A `QueryEngine` of the store's server.
+    """A `QueryEngine` that sends queries to the store's server.
 
-    While the store is down, this process evaluates queries over recent samples.
+    While the server is down, this process evaluates queries over recent samples.
     """
 
     def __init__(self, engine: QueryEngine, store: BufferedStore) -> None:

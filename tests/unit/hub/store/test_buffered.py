@@ -125,7 +125,7 @@ def test_samples_survive_a_restart_while_the_store_is_down(tmp_path: Path) -> No
         put(store, A, (BEGIN, 1.0), (BEGIN + 1, 2.0))
     with buffered(tmp_path, clock, is_down=True) as (store, inner):
         assert store.state().waiting_samples == 2
-        with pytest.raises(StoreUnavailableError, match="recent samples only: none"):
+        with pytest.raises(StoreUnavailableError, match="only recent samples are available: none"):
             store.select(UP, BEGIN, BEGIN + 1, Hints())
         put(store, A, (BEGIN + 2, 3.0))
         inner.is_down = False
@@ -149,7 +149,9 @@ def test_recent_samples_are_answered_with_a_warning(tmp_path: Path) -> None:
         assert engine.instant("sum(up)", clock.now, Cancellation(20)).values.tolist() == [6.0]
         recent = engine.range("up", BEGIN, clock.now, MINUTE, Cancellation(20))
         assert [one.values.tolist() for one in recent.series] == [[1.0, 1.0], [5.0]]
-        with pytest.raises(StoreUnavailableError, match="recent samples only: since 2024-10-04T00:00:00Z"):
+        with pytest.raises(
+            StoreUnavailableError, match="only recent samples are available: since 2024-10-04T00:00:00Z"
+        ):
             engine.range("up", BEGIN - MINUTE, clock.now, MINUTE, Cancellation(20))
         assert store.series([UP], BEGIN, clock.now) == [A, B]
         assert store.label_values("node", [], BEGIN, clock.now) == ["a", "b"]
@@ -203,7 +205,7 @@ def test_rejected_samples_of_the_buffer_are_counted(tmp_path: Path) -> None:
         inner.is_down = False
         until(store.is_drained)
         state = store.state()
-        assert (state.sent, state.rejected, state.rejection) == (1, 1, "another value is stored")
+        assert (state.sent, state.rejected, state.rejection) == (1, 1, "the store has a different value at this time")
 
 
 def test_recent_samples_have_bounds() -> None:

@@ -1,4 +1,4 @@
-"""Metadata of metrics from the responses of all targets, written to the store when it changes."""
+"""Writes the metadata of metrics in the responses of all targets to the store when it changes."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from metricat_hub.sources.scrape.page import Meta
 
 _MOST_METRICS = 50_000
-"""The most metrics whose metadata is kept: a hostile target may export any number of metrics."""
+"""The most metrics whose metadata is kept, because a hostile target may export any number of metrics."""
 
 
 class MetadataWriter:
-    """Writes what changed since the last page. Any thread may call it."""
+    """Writes new or changed metadata to the store. Thread-safe."""
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
@@ -26,7 +26,7 @@ class MetadataWriter:
         self._lock = threading.Lock()
 
     def update(self, metas: Sequence[Meta]) -> None:
-        """Store the metadata of a page, if it is new."""
+        """Store the metadata of a scrape response, if it is new or has changed."""
         if not metas:
             return
         with self._lock:

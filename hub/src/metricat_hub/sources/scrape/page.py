@@ -1,8 +1,8 @@
-"""Parsers of the text format 0.0.4 and of OpenMetrics 1.0, in bytes. Pure.
+"""Parsers of the text format 0.0.4 and of OpenMetrics 1.0, over bytes. Pure.
 
-They accept and reject what Prometheus 3 accepts and rejects, also where the specifications differ: one invalid line
-fails the whole page. `series_cache` calls them for lines that it has not seen before. All repetitions of the
-expressions are possessive, so that a hostile page costs time in proportion to its length.
+A page is the body of a scrape response. The parsers accept and reject the same pages as Prometheus 3, even where it
+deviates from the specifications: one invalid line fails the whole page. `series_cache` calls them for lines that it has
+not seen before. All repetitions in the regular expressions are possessive, so a hostile page takes only linear time.
 """
 
 from __future__ import annotations
@@ -75,33 +75,33 @@ _OM_TYPES: dict[bytes, MetricType] = {
     b"unknown": "unknown",
 }
 _SHOWN = 100
-"""The most bytes of a line that a message shows."""
+"""The most bytes of a line in an error message."""
 NORMALISED: dict[bytes, str] = {b"histogram": "le", b"summary": "quantile"}
-"""The label whose values are written in OpenMetrics' notation, by the type of the metric."""
+"""The label whose values are converted to OpenMetrics' number format, by the type of the metric."""
 
 
 class PageError(ValueError):
-    """A page that is not valid. The whole scrape fails, as in Prometheus."""
+    """A page (the body of a scrape response) is not valid. The whole scrape fails, as in Prometheus."""
 
 
 class SeriesTextError(PageError):
-    """The text of a series without a name, or with two. Prometheus does not count its sample."""
+    """A series has no name, or two names. Prometheus does not count its sample."""
 
 
 class Sample(NamedTuple):
-    """One sample, with the text of its series as written, without value and timestamp."""
+    """One sample. `series` is the text of its line before the value."""
 
     series: bytes
     value: float
     time: int | None
     """Milliseconds."""
     kind: bytes
-    """The type in the last TYPE line before the sample."""
+    """The type in the last TYPE line before the sample; empty without one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Meta:
-    """A line HELP, TYPE or UNIT. `kind` is the type as written, for a TYPE line only."""
+    """A HELP, TYPE or UNIT line. `kind` is the type in a TYPE line."""
 
     keyword: bytes
     name: str
@@ -111,10 +111,10 @@ class Meta:
 
 
 def parse(page: bytes, *, openmetrics: bool) -> Iterator[Sample | Meta]:
-    """Return the samples and the metadata in the order of the page.
+    """Yield the samples and the metadata in the order of the page.
 
     Raises:
-        PageError: after the last valid line.
+        PageError: a line is not valid. The valid lines before it have been yielded.
     """
     return _openmetrics(page) if openmetrics else _text(page)
 
@@ -182,7 +182,7 @@ def _meta(keyword: bytes, name: bytes, text: bytes, types: dict[bytes, MetricTyp
 
 
 def parse_value(text: bytes) -> float:
-    """Return a value; raise `PageError` for what Go's ParseFloat rejects, such as ``1_0`` or a number out of range."""
+    """Parse a value; raise `PageError` for a text that Go's ParseFloat rejects, such as `1_0` or `1e999`."""
     try:
         value = float(text)
     except ValueError:
@@ -193,14 +193,14 @@ def parse_value(text: bytes) -> float:
 
 
 def text_time(text: bytes) -> int:
-    """Return a timestamp of the text format, in milliseconds."""
+    """Parse a timestamp of the text format; return milliseconds."""
     if len(text) > 19 and int(text) >= 2**63:
         raise PageError(f"timestamp {_quoted(text)} is out of range")
     return int(text)
 
 
 def openmetrics_time(text: bytes) -> int:
-    """Return a timestamp of OpenMetrics, which is in seconds, in milliseconds."""
+    """Parse a timestamp of OpenMetrics, which is in seconds; return milliseconds."""
     value = parse_value(text)
     if not isfinite(value) or abs(value) >= 2**53:
         raise PageError(f"invalid timestamp {_quoted(text)}")
@@ -225,10 +225,10 @@ def check_utf8(text: bytes) -> None:
 
 
 def labels_of(series: bytes, kind: bytes) -> dict[str, str]:
-    """Return the labels of the text of a series that a parser returned, with empty values where the page has them.
+    """Parse the text of a series (`Sample.series`); return its labels, including empty ones.
 
     Raises:
-        PageError: the labels do not identify a series.
+        PageError: the text is not a valid series.
     """
     head, _, rest = series.partition(b"{")
     # Prometheus takes spaces before a name as a part of the name.

@@ -1,8 +1,8 @@
-"""A page with the lines of the last one: only values that may change are read.
+"""Fast reader of a scrape response (page) with the same lines as the previous one: it reads only changing values.
 
-A page is seen as fixed texts with values between them. At first, the whole page is one fixed text. A line whose value
-changes divides its text in two, and its value is read from then on. Most lines of a page never change, so comparing a
-few hundred texts replaces splitting the page into lines. See docs/design/0030-scraper.md.
+A page consists of fixed texts with values between them. At first, the whole page is one fixed text. When the value of
+a line changes, the reader splits the text there, and reads this value from then on. Most lines never change, so the
+reader compares a few hundred texts instead of splitting the page into lines. See docs/design/0030-scraper.md.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _decode = msgspec.json.Decoder(list[float]).decode
 
 
 class PageLayout:
-    """The lines of a page, and the values of the last page that had these lines. One thread at a time may use it."""
+    """The lines of a page, and the values of the last page with these lines. Not thread-safe."""
 
     __slots__ = (
         "_known",
@@ -57,16 +57,16 @@ class PageLayout:
         self._values = values
         self._line_count = page.count(b"\n")
         self._texts = [page]
-        """The fixed texts. Each begins at the line break after a value, and ends before the next value."""
+        """The fixed texts. Each begins at the line break after a value and ends before the next value."""
         self._known: NDArray[np.intp] = np.empty((3, 0), np.intp)
-        """For each value between the texts: its line, the bytes from the line break before, and its place among all."""
+        """For each value between the texts: its line, the bytes since the previous line break, and its index."""
         self.kept: NDArray[np.int64] | None = None
-        """Positions of the samples that are stored, among all samples; None: all."""
+        """Indices of the stored samples among all samples of the page; None: all samples are stored."""
         self.slots: Numbers = _NO_SLOTS
         self.total = self.added = 0
 
     def read(self, page: bytes, *, openmetrics: bool) -> Values | None:
-        """Return the values of the samples that are stored; None if the page has other lines, or an unusual value."""
+        """Return the values of the stored samples; None if the page needs the full parser, as its lines changed."""
         if self._openmetrics is not openmetrics:
             return None
         breaks = np.flatnonzero(np.frombuffer(page, np.uint8) == _LINE_BREAK)
@@ -182,7 +182,7 @@ def _divide_lines(lines: list[bytes], found: list[bytes], number: int, place: in
 
 
 def values_of(tokens: Sequence[bytes]) -> Values | None:
-    """Return the values, or None if one of them is not valid."""
+    """Parse values; return None if one of them is not valid."""
     text = b",".join(tokens)
     # JSON's numbers are Go's, apart from the sign of -0, and from white space that JSON ignores.
     if b"-0" not in text and b" " not in text and b"\r" not in text and b"\t" not in text:

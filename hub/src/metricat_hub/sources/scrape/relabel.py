@@ -1,7 +1,7 @@
 """Relabelling: rules that change the labels of a target or a series, or drop it. Pure.
 
-The behaviour is that of Prometheus 3 (prometheus.io/docs/prometheus/latest/configuration/configuration#relabel_config);
-tests compare it with a real one.
+The rules work as in Prometheus 3 (prometheus.io/docs/prometheus/latest/configuration/configuration#relabel_config).
+Tests compare the results with a real Prometheus.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _VARIABLE = re.compile(r"\$(?:(\$)|(\w+)|\{(\w+)\})")
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule, with Prometheus' defaults."""
+    """One relabelling rule, with Prometheus' defaults."""
 
     action: Action = "replace"
     source_labels: tuple[str, ...] = ()
@@ -55,7 +55,7 @@ class Rule:
 def relabel(labels: dict[str, str], rules: Iterable[Rule]) -> bool:
     """Apply the rules to the labels in place. Return False when a rule drops the target or the series.
 
-    The labels have no empty values, neither before nor after.
+    `labels` must not have empty values; the result has none either.
     """
     return all(_ACTIONS[rule.action](rule, labels) for rule in rules)
 
@@ -152,21 +152,21 @@ _ACTIONS: dict[Action, Callable[[Rule, dict[str, str]], bool]] = {
 
 
 def check(rule: Rule) -> str:
-    """Return why Prometheus would reject the rule, or an empty string."""
+    """Return why Prometheus would reject the rule, with a remedy; empty: the rule is valid."""
     action, plain = rule.action, Rule()
     if action == "hashmod" and not rule.modulus:
         return "the action hashmod requires modulus; write a number above 0"
     if action in {"replace", "hashmod", "lowercase", "uppercase", "keepequal", "dropequal"} and not rule.target_label:
         return f"the action {action} requires target_label; write the name of a label"
     if action in {"lowercase", "uppercase", "keepequal", "dropequal"} and rule.replacement != plain.replacement:
-        return f"the action {action} uses no replacement; remove it"
+        return f"the action {action} does not use replacement; remove replacement"
     if action == "labelmap" and not rule.replacement:
         return "the action labelmap requires a replacement; write for example $1"
     allowed: Sequence[str] = _ALLOWED.get(action, ())
     if allowed:
         for name in ("source_labels", "separator", "regex", "modulus", "target_label", "replacement"):
             if name not in allowed and getattr(rule, name) != getattr(plain, name):
-                return f"the action {action} uses only {' and '.join(allowed)}, but {name} is given; remove it"
+                return f"the action {action} uses only {' and '.join(allowed)}, but {name} is set; remove {name}"
     return ""
 
 

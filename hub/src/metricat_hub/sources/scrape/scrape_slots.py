@@ -1,6 +1,6 @@
-"""Slots of scrapes: the scrapes of a short time are parsed and stored by one submission to the worker threads.
+"""Batches scrape responses: those of a short time slot go to the worker threads together, to be parsed and stored.
 
-Waking a thread for each scrape costs as much CPU as the scrape itself, and the caches of the CPU are cold each time.
+Waking a thread for each response would take as much CPU time as the scrape itself, each time with cold CPU caches.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from concurrent.futures import Executor
 
 _SECONDS = 0.5
-"""The time of a slot: so much later queries find the samples of a scrape."""
+"""The length of a slot in seconds, by which samples become visible to queries later."""
 _MOST = 25
-"""The most scrapes of a slot. The threads share the scrapes of more targets."""
+"""The most scrapes of a slot. Further scrapes start a new slot for the next thread."""
 
 
 class ScrapeSlots:
-    """Collects work for the worker threads. Only the thread of the event loop calls its methods."""
+    """Collects work for the worker threads. Call its methods only in the thread of the event loop."""
 
     def __init__(self, executor: Executor, seconds: float = _SECONDS) -> None:
         self._executor = executor
@@ -29,7 +29,7 @@ class ScrapeSlots:
         self._timer: asyncio.TimerHandle | None = None
 
     def submit(self, work: Callable[[], None]) -> Future[None]:
-        """Run the work in a worker thread at the end of the slot. Return the future of its end or error."""
+        """Run `work` in a worker thread at the end of the slot; return a future of its end or error."""
         future: Future[None] = Future()
         self._waiting.append((future, work))
         if len(self._waiting) >= _MOST:
@@ -39,7 +39,7 @@ class ScrapeSlots:
         return future
 
     def flush(self) -> None:
-        """End the slot now."""
+        """End the slot now, and pass its work to a worker thread."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,4 +1,4 @@
-"""The scraper: one loop for each target, which follows changes of the configuration and of discovery files."""
+"""The scraper: it runs one loop for each target, and applies changes of the configuration and of discovery files."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _THREADS = 4
-"""Threads that parse and store.
+"""The number of threads that parse and store responses.
 
-More threads only wait for the interpreter's lock. With one thread, a huge page delays all targets.
+More threads would only wait for the interpreter's lock. With one thread, a huge response would delay all targets.
 """
 _REFRESH = 5.0
-"""Seconds between two checks of files."""
+"""Seconds between two checks whether files changed."""
 _MOST_DROPPED = 1000
-"""The most dropped targets that are kept for display."""
+"""The most dropped targets that are kept for the API."""
 
 
 @dataclass(frozen=True, slots=True)
 class TargetStatus:
-    """A target and its last scrape, as the Prometheus API presents it."""
+    """A target with its last scrape, for the Prometheus API."""
 
     job: str
     labels: Labels
@@ -48,7 +48,7 @@ class TargetStatus:
     """``up``, ``down`` or ``unknown``."""
     last_error: str
     last_scrape: int
-    """Milliseconds since 1970-01-01 UTC; 0 before the first scrape."""
+    """Time of the last scrape in milliseconds since 1970; 0: no scrape yet."""
     last_duration: float
     """Seconds."""
     interval: int
@@ -74,7 +74,7 @@ class Scraper:
 
     @property
     def counters(self) -> Counters:
-        """Return totals since the start."""
+        """Return the counters since the start."""
         self._shared.counters.failed_reloads = self._files.failures
         return self._shared.counters
 
@@ -102,12 +102,12 @@ class Scraper:
         return self._dropped
 
     def reload(self, config: ScrapeConfig) -> None:
-        """Use another configuration. Loops of unchanged targets of unchanged jobs continue."""
+        """Replace the configuration. Loops of unchanged targets in unchanged jobs continue."""
         self._config = config
         self._wake.set()
 
     async def run(self) -> None:
-        """Scrape until cancelled. Samples that are being stored at that time are stored completely."""
+        """Scrape until cancelled. At the end, wait until all received samples are stored."""
         loop = asyncio.get_running_loop()
         try:
             applied: ScrapeConfig | None = None
@@ -193,9 +193,9 @@ async def watch(
 
     Args:
         changed: returns whether a file changed since the last call. Runs in a thread.
-        build: returns the new configuration, or raises an exception whose message is for users. Runs in a thread.
-        scraper: what to reload. It keeps its configuration while the new one is invalid.
-        clock: the clock; the system's by default.
+        build: returns the new configuration, or raises an exception with a message for users. Runs in a thread.
+        scraper: the scraper to reload. It keeps its configuration if the new one is invalid.
+        clock: the clock; default: the system clock.
     """
     clock = clock or SystemClock()
     while True:
@@ -205,7 +205,7 @@ async def watch(
         try:
             config = await asyncio.to_thread(build)
         except Exception as error:  # noqa: BLE001 -- any error keeps the configuration
-            _LOG.error("%s; the scrape configuration is not changed", error)
+            _LOG.error("%s; the hub keeps the previous scrape configuration", error)
         else:
             scraper.reload(config)
-            _LOG.info("The scrape configuration is reloaded: %d jobs", len(config.jobs))
+            _LOG.info("Reloaded the scrape configuration: %d jobs", len(config.jobs))

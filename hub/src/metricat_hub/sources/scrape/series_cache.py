@@ -1,10 +1,10 @@
-"""The series of one target by their text, so that only new lines of a page are parsed in full.
+"""A cache of the series of one target by their text, so that only new lines of a page are parsed in full.
 
-Three ways to read a page, each a fallback of the one before:
+A page is the body of a scrape response. It is read in one of three ways, each the fallback of the previous one:
 
-1. The page has the lines of the last one, apart from the values: only values that may change are read.
-2. Most lines are known: the text before the value leads to the series by a dictionary. Unknown lines are parsed.
-3. `page.parse` reads the whole page: for errors, values beyond limits, and label values with line breaks.
+1. The page has the same lines as the last one, except for values: only values that may change are read.
+2. Most lines are known: a dictionary maps the text before the value to the series. Unknown lines are parsed.
+3. `page.parse` reads the whole page, if it has errors, values beyond limits, or label values with line breaks.
 
 See docs/design/0030-scraper.md.
 """
@@ -39,35 +39,35 @@ if TYPE_CHECKING:
 _DROPPED = -1
 _UNRESOLVED = -2
 _AHEAD = 10 * 60_000
-"""Milliseconds that an explicit timestamp may be ahead of the scrape, as in Prometheus."""
+"""The most milliseconds by which an explicit timestamp may be after the scrape, as in Prometheus."""
 _OTHER = frozenset({b"#", b""})
 """How comments and blank lines start."""
 _MOST_LINES = 5
-"""Lines for each known series, with comments."""
+"""The most cached lines, including comments, as a multiple of the known series."""
 _MOST_SHARED = 200_000
 _NO_SLOTS: Numbers = np.empty(0, dtype=np.int64)
 _NO_VALUES: Values = np.empty(0, dtype=np.float64)
 
 _shared_texts: dict[bytes, bytes] = {}
-"""Texts of series, one object for all targets: the agents of a cluster export nearly the same series."""
+"""Shared text objects of series for all targets, because the agents of a cluster export nearly the same series."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The samples and the metadata of a page. Slots identify series within the cache."""
+    """The samples and the metadata of one page. A slot is the number of a series within the cache."""
 
     slots: Numbers = field(default_factory=lambda: _NO_SLOTS)
     values: Values = field(default_factory=lambda: _NO_VALUES)
     times: NDArray[np.int64] | None = None
-    """Milliseconds; None: all samples have the time of the scrape."""
+    """Timestamps in milliseconds; None: all samples have the time of the scrape."""
     stale: Numbers = field(default_factory=lambda: _NO_SLOTS)
-    """Series of the previous scrape that are not in this one."""
+    """Slots of series in the previous scrape that this one does not have."""
     total: int = 0
-    """The number of samples in the page, up to an error."""
+    """The number of samples in the page before any error."""
     added: int = 0
     """The number of samples after relabelling."""
     new: int = 0
-    """The number of series that the previous scrapes did not have."""
+    """The number of series that no previous scrape had."""
     too_new: int = 0
     """The number of samples whose timestamps are too far in the future."""
     metas: Sequence[Meta] = ()
@@ -110,7 +110,7 @@ class _Columns:
 
 
 class SeriesCache:
-    """The series of one target. One thread at a time may use it."""
+    """The cache of the series of one target. Not thread-safe."""
 
     def __init__(self, target: Target) -> None:
         job = target.job
@@ -139,7 +139,7 @@ class SeriesCache:
         return len(self._slots)
 
     def read(self, page: bytes, *, openmetrics: bool, now: int) -> Reading:
-        """Return the samples of a page; for an invalid page the error, with all series stale."""
+        """Return the samples of a page. For an invalid page, return the error, with all series stale."""
         if not page:
             return Reading(stale=self._replace_previous(_NO_SLOTS))
         layout = self._layout
@@ -154,11 +154,11 @@ class SeriesCache:
         return reading or self._read_all(page, openmetrics=openmetrics, now=now)
 
     def fail(self, error: str) -> Reading:
-        """Return the reading of a scrape without a page: all series become stale."""
+        """Return the result of a failed scrape: an error, with all series stale."""
         return Reading(stale=self._replace_previous(_NO_SLOTS), error=error)
 
     def resolve(self, writer: Writer, slots: Numbers) -> Numbers:
-        """Return the store's number of each slot; -1 where the store refused the series."""
+        """Return the store's number of each slot; -1 if the store rejected the series."""
         if self._generation != writer.generation:
             self._generation = writer.generation
             self._numbers[:] = _UNRESOLVED
@@ -176,19 +176,19 @@ class SeriesCache:
         return numbers
 
     def forget_numbers(self, slots: Numbers) -> None:
-        """Resolve these series again before the next use of their numbers."""
+        """Forget the store's numbers of these series. The next use resolves them again."""
         self._numbers[slots] = _UNRESOLVED
 
     def retry_stale(self, slots: Numbers) -> None:
-        """Return these series as stale again with the next reading: the store did not get their markers."""
+        """Report these series as stale again in the next result, because the store did not store their markers."""
         self._previous = np.union1d(self._previous, slots)
 
     def live(self) -> Numbers:
-        """Return the slots of the series that the last scrape had, and that a marker must end."""
+        """Return the slots of the series in the last scrape, which need a staleness marker when the target ends."""
         return self._previous
 
     def clean(self) -> None:
-        """Remove series that the last page did not have. Call this when its reading is stored."""
+        """Remove series that the last page did not have. Call this after the samples of the page are stored."""
         texts, self._compact = self._compact, None
         if texts is None or len(texts) == len(self._slots):
             return
@@ -324,7 +324,7 @@ class SeriesCache:
             error = str(problem)
         limit = self._limits.samples
         if not error and limit and columns.appended > limit:
-            error = f"the page has more samples than sample_limit allows, which is {limit}"
+            error = f"the page has more samples than sample_limit, which is {limit}"
         if error:
             if len(self._slots) > 2 * self._successful + 1000:
                 self._compact = set()

@@ -1,4 +1,4 @@
-"""The labels of a target's series in the store: those of the page, of the target, and relabelling. Pure."""
+"""Computes the labels of a target's series in the store, from scrape response, target and relabelling. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class SeriesLabels:
-    """Makes the labels of the series of one target."""
+    """Computes the labels of the series of one target."""
 
     def __init__(self, target: Target) -> None:
         self._target = dict(target.labels)
@@ -24,10 +24,10 @@ class SeriesLabels:
         self._limits = target.job.limits
 
     def of(self, sample: Sample) -> Labels:
-        """Return the labels of a series in the store, without any if a rule drops it.
+        """Return the labels of a series in the store; no labels if a relabelling rule drops the series.
 
         Raises:
-            PageError: its labels are not valid.
+            PageError: the labels are not valid, or exceed a limit.
         """
         exposed = pages.labels_of(sample.series, sample.kind)
         labels = dict(exposed)
@@ -55,7 +55,7 @@ class SeriesLabels:
         limits = self._limits
         metric = labels.get("__name__", "")[:50]
         if limits.labels and len(labels) > limits.labels:
-            raise PageError(f"{metric} has {len(labels)} labels; label_limit allows {limits.labels}")
+            raise PageError(f"{metric} has {len(labels)} labels, but label_limit is {limits.labels}")
         for name, value in labels.items():
             if limits.label_name_length and len(name.encode()) > limits.label_name_length:
                 raise PageError(f"the label {name[:50]} of {metric} is longer than label_name_length_limit")

@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     from metricat_hub.sources.scrape.config import Job, TargetGroup
 
 _SLOT = 500
-"""Milliseconds. Scrapes at the same time cost less CPU than the same scrapes one after another with pauses."""
+"""Granularity of offsets in milliseconds. Scrapes at the same time take less CPU time than scattered ones."""
 
 
 class TargetError(ValueError):
-    """A target that cannot be scraped. The message says why."""
+    """A target cannot be scraped. The message contains the cause."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """A target after relabelling. Equal targets of one job are scraped once."""
+    """A target after relabelling. Equal targets of one job are scraped only once."""
 
     job: Job = field(compare=False, repr=False)
     labels: Labels
-    """The labels that every series of the target gets."""
+    """The labels that the hub adds to every series of the target."""
     scheme: str
     address: str
     path: str
@@ -47,9 +47,9 @@ class Target:
         return f"{self.scheme}://{self.address}{self.path}"
 
     def offset(self) -> int:
-        """Return the milliseconds from the start of each interval to the scrape, which differ between most targets.
+        """Return the milliseconds from the start of each interval to the scrape. They are spread over the targets.
 
-        Targets with the same offset are scraped together, at most about a twentieth of all at a time.
+        Targets with equal offsets are scraped together, at most about a twentieth of all targets at a time.
         """
         text = f"{self.labels}{self.url}".encode(errors="surrogatepass")
         place = int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "big") % self.interval
@@ -78,7 +78,7 @@ def discovered_labels(job: Job, address: str, group: TargetGroup) -> dict[str, s
 
 
 def build(job: Job, discovered: dict[str, str]) -> Target | None:
-    """Return the target for discovered labels, or None when relabelling drops it.
+    """Build the target for discovered labels; return None if relabelling drops it.
 
     Raises:
         TargetError: the labels after relabelling do not describe a target.
@@ -95,7 +95,8 @@ def build(job: Job, discovered: dict[str, str]) -> Target | None:
     timeout = _duration(labels, "__scrape_timeout__")
     if timeout > interval:
         raise TargetError(
-            f"the scrape timeout {format_duration(timeout)} is above the interval {format_duration(interval)}; lower it"
+            f"the scrape timeout {format_duration(timeout)} is above the interval {format_duration(interval)}; set a "
+            "timeout of at most the interval"
         )
     scheme = labels.get("__scheme__", "")
     if scheme not in {"http", "https"}:
@@ -137,7 +138,7 @@ def _path(job: Job, labels: dict[str, str]) -> str:
 
 
 def targets_of(job: Job, groups: Iterable[TargetGroup]) -> Iterator[tuple[dict[str, str], Target | TargetError | None]]:
-    """Yield the discovered labels and the target of each address. The target is None if dropped, or an error."""
+    """Yield discovered labels and target of each address; None as target: dropped; `TargetError`: not valid."""
     for group in groups:
         for address in group.targets:
             discovered = discovered_labels(job, address, group)

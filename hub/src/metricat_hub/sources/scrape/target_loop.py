@@ -1,4 +1,4 @@
-"""The scrapes of one target: when, what is stored, and its status."""
+"""The loop that scrapes one target: schedule, storing of samples, and status."""
 
 from __future__ import annotations
 
@@ -46,36 +46,38 @@ _REPORT = (
     "scrape_series_added",
 )
 _TOLERANCE = 20
-"""The most milliseconds by which a timestamp is moved to the planned time: regular timestamps compress better."""
+"""The most milliseconds by which a timestamp is moved to the planned time. Regular timestamps compress better."""
 _MOST_WAITING = 3
-"""Scrapes of a target that may wait for the store. So a short stall of the disk loses no scrape."""
+"""The most scrapes of a target that wait for the store, so that a short stall of the disk loses no scrape."""
 _LARGE = 1 << 20
-"""The bytes of a body that ends the slot, so that the scrapes after it do not wait for its thread."""
+"""A body with more bytes ends the slot, so that later scrapes do not wait for its thread."""
 _LOOPBACK = ("localhost", "127.", "[::1]")
 
 
 @dataclass(slots=True)
 class Counters:
-    """Totals since the start, with the help texts of their metrics."""
+    """Counters since the start, with the help texts of their metrics."""
 
     scrapes: int = field(default=0, metadata={"help": "Scrapes of all targets."})
     failed_scrapes: int = field(default=0, metadata={"help": "Scrapes without a valid response."})
     missed_scrapes: int = field(
         default=0,
-        metadata={"help": "Scrapes that did not start, because the previous one took longer than the interval."},
+        metadata={"help": "Skipped scrapes, because the previous one took longer than the interval."},
     )
     samples: int = field(default=0, metadata={"help": "Samples that the store accepted."})
     too_old_samples: int = field(
-        default=0, metadata={"help": "Samples older than the out-of-order window of the store."}
+        default=0, metadata={"help": "Rejected samples, older than the out-of-order window of the store."}
     )
-    too_new_samples: int = field(default=0, metadata={"help": "Samples with a timestamp too far in the future."})
+    too_new_samples: int = field(
+        default=0, metadata={"help": "Rejected samples, with a timestamp too far in the future."}
+    )
     conflicting_samples: int = field(
-        default=0, metadata={"help": "Samples at a time for which the store has another value."}
+        default=0, metadata={"help": "Rejected samples, with a different value than the stored one for the same time."}
     )
-    refused_samples: int = field(default=0, metadata={"help": "Samples of new series above the limit of the store."})
-    lost_samples: int = field(
-        default=0, metadata={"help": "Samples that were not stored, because the store was not available."}
+    refused_samples: int = field(
+        default=0, metadata={"help": "Rejected samples of new series above the series limit of the store."}
     )
+    lost_samples: int = field(default=0, metadata={"help": "Lost samples, because the store was not available."})
     failed_reloads: int = field(default=0, metadata={"help": "Reloads of the scrape configuration that failed."})
 
 
@@ -90,7 +92,7 @@ class Shared:
     metadata: MetadataWriter
     counters: Counters = field(default_factory=Counters)
     store_error: str = ""
-    """Why the store accepts no samples now; empty when it does."""
+    """Why the store accepts no samples now; empty: it accepts samples."""
 
 
 @dataclass(slots=True)
@@ -101,7 +103,7 @@ class Status:
     """``up``, ``down`` or ``unknown``."""
     error: str = ""
     at: int = 0
-    """Milliseconds; 0 before the first scrape."""
+    """Time of the last scrape in milliseconds since 1970; 0: no scrape yet."""
     duration: float = 0.0
     """Seconds."""
 
@@ -116,9 +118,9 @@ class TargetLoop:
         self.job = job
         self.status = Status()
         self.forced_error = forced_error
-        """Why no scrape is done, such as too many targets of the job; empty: scrapes are done."""
+        """Why the target is not scraped, such as too many targets in the job; empty: it is scraped."""
         self.live: tuple[int, Numbers] = (-1, np.empty(0, dtype=np.int64))
-        """The store's generation, and the numbers of the series that the last scrape wrote."""
+        """The store's generation, and its numbers of the series in the last scrape."""
         self._secrets = secrets
         self._shared = shared
         self._client = Client()
@@ -141,7 +143,7 @@ class TargetLoop:
         }
 
     async def run(self, *, at_once: bool = False) -> None:
-        """Scrape until cancelled; `end` then waits until the samples of the last scrape are stored."""
+        """Scrape at each interval until cancelled. Then call `end`, which waits until all samples are stored."""
         clock, interval = self._shared.clock, self.target.interval
         if at_once:
             await self.scrape(clock.now())
@@ -165,7 +167,7 @@ class TargetLoop:
         return planned if planned > now else planned + interval
 
     async def scrape(self, now: int) -> None:
-        """Scrape once, and let a worker thread store the samples with this time."""
+        """Scrape once at the time `now`, and let a worker thread store the samples."""
         if len(self._waiting) >= _MOST_WAITING:
             self._shared.counters.missed_scrapes += 1
             return
@@ -197,9 +199,9 @@ class TargetLoop:
         await self.stored()
 
     async def mark_stale(self, live_elsewhere: Callable[[], list[tuple[int, Numbers]]]) -> None:
-        """End all series of a target that was removed, two intervals later, as Prometheus does.
+        """Write staleness markers for all series of a removed target after two intervals, as Prometheus does.
 
-        Series that another target writes by then are left alone.
+        Series that another target then writes get no marker.
         """
         clock, interval = self._shared.clock, self.target.interval
         if not self.status.at:
@@ -228,7 +230,9 @@ class TargetLoop:
             try:
                 work()
             except Exception:  # noqa: BLE001 -- a bug must cost one target only
-                _LOG.exception("Samples of %s are lost because of a bug", self.target.url)
+                _LOG.exception(
+                    "Samples of %s are lost because of a bug of the hub; report it with this traceback", self.target.url
+                )
 
     async def _fetch(self) -> Response:
         https = self.target.scheme == "https"
@@ -257,7 +261,9 @@ class TargetLoop:
         try:
             reading = self._read(response, now) if response is not None else self._cache.fail(error)
         except Exception as problem:  # noqa: BLE001 -- a bug must cost one target only
-            _LOG.exception("Scrape of %s failed because of a bug in the parser", self.target.url)
+            _LOG.exception(
+                "Scrape of %s failed because of a bug in the parser; report it with this traceback", self.target.url
+            )
             reading = self._cache.fail(f"internal error: {problem}")
         counters.scrapes += 1
         counters.failed_scrapes += bool(reading.error)
@@ -275,7 +281,7 @@ class TargetLoop:
             self._shared.store_error = str(problem)
             return
         if self._shared.store_error:
-            _LOG.info("Samples of scrapes are stored again")
+            _LOG.info("The store is available again, and stores the samples of scrapes")
             self._shared.store_error = ""
         self._cache.clean()
 
@@ -283,7 +289,10 @@ class TargetLoop:
         body = response.body
         encoding = response.headers.get(b"content-encoding", b"")
         if encoding not in {b"", b"identity", b"gzip"}:
-            return self._cache.fail(f"the Content-Encoding {encoding.decode(errors='replace')} was not requested")
+            return self._cache.fail(
+                f"the Content-Encoding {encoding.decode(errors='replace')} was not requested; the hub accepts gzip "
+                "and identity"
+            )
         try:
             if encoding == b"gzip":
                 body = decompress(body, self.job.limits.body_size)

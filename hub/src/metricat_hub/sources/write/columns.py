@@ -18,43 +18,43 @@ if TYPE_CHECKING:
     from metricat_hub.model.samples import Times, Values
 
 Key: TypeAlias = "bytes | tuple[str, ...] | Labels"
-"""The identity of a series in the body: equal keys have equal labels. A key is cheaper to decode than the labels."""
+"""Identifies a series in a body: equal keys mean equal labels. Decoding a key is cheaper than decoding labels."""
 MAX_LABELS = 128
 MAX_NAME = 1024
 MAX_VALUE = 8192
-"""Upper bounds of a series: number of labels, length of a label name, and of a label value. Receivers may set them."""
+"""Limits of a series: number of labels, length of a label name, length of a label value."""
 _SHOWN = 200
 
 
 @dataclass(slots=True)
 class Columns:
-    """The samples of a body as parallel columns, and the other contents of the body."""
+    """The samples of a body as columns of equal length, and other contents of the body."""
 
     keys: list[Key]
     times: Times
     values: Values
     labels_of: Callable[[Key], Labels]
-    """Returns the labels of a key; raises `InvalidSeriesError`."""
+    """Decodes the labels of a key; raises `InvalidSeriesError`."""
     metadata: dict[str, Metadata] = field(default_factory=dict)
     histograms: int = 0
     """Number of native histograms, which the hub does not store."""
     exemplars: int = 0
     """Number of exemplars, which the hub does not store."""
     invalid: list[str] = field(default_factory=list)
-    """Reasons for series that are not valid apart from their labels."""
+    """Errors of series that are not valid for reasons other than their labels."""
 
 
 def columns(
     keys: list[Key], times: Sequence[int], values: Sequence[float], labels_of: Callable[[Key], Labels]
 ) -> Columns:
-    """Return columns of Python numbers."""
+    """Build columns from sequences of Python numbers."""
     return Columns(keys, np.array(times, dtype=np.int64), np.array(values, dtype=np.float64), labels_of)
 
 
 def checked(pairs: Iterable[tuple[str, str]]) -> Labels:
-    """Return valid labels: sorted, without empty values, with a metric name; raise `InvalidSeriesError`.
+    """Check labels; return them sorted and without empty values. Raise `InvalidSeriesError`.
 
-    Prometheus sorts labels that are not sorted, too.
+    Unsorted labels are accepted, as in Prometheus.
     """
     found = sorted([(name, value) for name, value in pairs if value or not name])
     names = {name for name, _ in found}

@@ -10,16 +10,18 @@ from metricat_hub.sources.write.errors import DecodeError, TooLargeError
 
 
 def decompressed(body: bytes, limit: int, encoding: str = "snappy") -> bytes:
-    """Return a body in snappy's block format or in gzip's; raise `TooLargeError` above ``limit`` bytes.
+    """Decompress a body in snappy's block format or in gzip format; raise `TooLargeError` above `limit` bytes.
 
-    The limit holds before memory is allocated.
+    The limit is checked before memory is allocated.
     """
     if encoding == "gzip":
         return _gunzipped(body, limit)
     try:
         size = cramjam.snappy.decompress_raw_len(body)
         if size > limit:
-            raise TooLargeError(f"the body has {size} bytes decompressed, the limit is {limit}. Send smaller batches.")
+            raise TooLargeError(
+                f"the body has {size} bytes after decompression, but the limit is {limit}. Send smaller batches."
+            )
         return bytes(cramjam.snappy.decompress_raw(body))  # nosemgrep: decompression-without-limit -- checked above
     except cramjam.DecompressionError as error:
         raise DecodeError(f"the body is not in snappy's block format: {error}") from None
@@ -36,8 +38,8 @@ def _gunzipped(body: bytes, limit: int) -> bytes:
             raise DecodeError(f"the body is not in gzip's format: {error}") from None
         size += len(parts[-1])
         if size > limit:
-            raise TooLargeError(f"the body has more than {limit} bytes decompressed. Send smaller batches.")
+            raise TooLargeError(f"the body has more than {limit} bytes after decompression. Send smaller batches.")
         if not member.eof:
-            raise DecodeError("the body ends within gzip's data")
+            raise DecodeError("the gzip data of the body is not complete")
         body = member.unused_data
     return b"".join(parts)

@@ -4,11 +4,11 @@ from metricat_hub.model.errors import HubError
 
 
 class DecodeError(HubError):
-    """The body does not match its content type. Sending it again cannot succeed."""
+    """The body is not valid for its content type. A retry cannot succeed."""
 
 
 class TooLargeError(HubError):
-    """The body, compressed or decompressed, exceeds a limit."""
+    """The body exceeds a limit, before or after decompression."""
 
 
 class UnsupportedMediaError(HubError):
@@ -16,4 +16,4 @@ class UnsupportedMediaError(HubError):
 
 
 class InvalidSeriesError(HubError):
-    """The labels of a series are not valid. The message has the reason and the labels."""
+    """The labels of a series are not valid. The message contains the reason and the labels."""

@@ -1,6 +1,6 @@
 """Decoder of JSON batches of metrics. Pure.
 
-A sample that is not valid is reported with its position, name and reason; the others are decoded.
+An invalid sample is reported with its position, name and reason. The valid samples are decoded.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from metricat_hub.model.labels import Labels
 
 MOST_METRICS = 10_000
-"""Upper bound of samples in a batch."""
+"""The most samples in a batch."""
 _MOST_TEXT = 200
 _NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _LABEL = re.compile(r"(?!__)[a-zA-Z_][a-zA-Z0-9_]*")
 _SPECIAL = {"NaN": math.nan, "+Inf": math.inf, "Inf": math.inf, "-Inf": -math.inf}
 _MILLISECONDS_FROM = 100_000_000_000
-"""Numbers from this value on are milliseconds: as seconds they would be after the year 5138."""
+"""Timestamps from this number are milliseconds. As seconds, they would be after the year 5138."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,15 +40,15 @@ class JsonBatch:
     collector: str
     sequence: int | None
     names: list[str]
-    """The name of each metric of the batch; empty where it has none."""
+    """The name of each metric of the batch; empty: without a name."""
     columns: Columns
     positions: list[int]
     invalid: dict[int, str]
-    """The reasons of the metrics that are not samples, by position."""
+    """The errors of invalid samples, by position."""
 
 
 def decode(body: bytes, now: int) -> JsonBatch:
-    """Return the batch; raise `DecodeError` if it is not one. ``now`` is the time of samples without a timestamp."""
+    """Decode a batch; raise `DecodeError` if it is not valid. `now` is the default timestamp in milliseconds."""
     try:
         found = decode_json(body)
     except msgspec.DecodeError as error:
@@ -59,7 +59,7 @@ def decode(body: bytes, now: int) -> JsonBatch:
 
 
 def from_mapping(found: Mapping[str, Any], now: int) -> JsonBatch:
-    """Return the batch of a decoded object; raise `DecodeError` as `decode` does."""
+    """Convert a decoded JSON object to a batch; raise `DecodeError` if it is not valid."""
     collector, host = _text(found, "collector_id"), _text(found, "hostname")
     sequence = found.get("sequence")
     if sequence is not None and (type(sequence) is not int or not 0 <= sequence < 1 << 63):
@@ -125,7 +125,7 @@ def _value(value: object) -> float:
             return float(cast("float", value))
         except OverflowError:
             pass
-    raise ValueError('value: not a number; "NaN", "+Inf" and "-Inf" are texts')
+    raise ValueError('value: not a number; write NaN and infinities as the texts "NaN", "+Inf" and "-Inf"')
 
 
 def _time(given: object) -> int:

@@ -1,4 +1,4 @@
-"""Protobuf's wire format: the fields of a message. Pure.
+"""Decoder of protobuf's wire format. Pure.
 
 This decoder needs less memory and time than the package `protobuf`, see docs/design/0031. It accepts fields in
 any order, skips unknown ones, and raises `DecodeError` for any other bytes.
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
-"""Wire types. Groups (3 and 4) are deprecated, and no message here has them."""
+"""Wire types. Groups (3 and 4) are deprecated, and no supported message has them."""
 _MAX_FIELD = (1 << 29) - 1
 _DOUBLE = struct.Struct("<d")
 
 
 def varint(data: bytes, at: int) -> tuple[int, int]:
-    """Return the unsigned varint at a position, of at most 64 bits, and the position after it."""
+    """Decode the unsigned varint at a position; return it with the position after it. It has at most 64 bits."""
     value = shift = 0
     while shift < 70:
         try:
@@ -39,7 +39,7 @@ def varint(data: bytes, at: int) -> tuple[int, int]:
 def fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
     """Yield number, wire type, begin and end of each field between two positions.
 
-    The begin of a field is after its tag, and for bytes after their length.
+    Begin is the position after the tag and, for bytes, after the length.
     """
     while at < end:
         tag, at = varint(data, at)
@@ -64,7 +64,7 @@ def fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]
 
 
 def text(data: bytes, begin: int, end: int) -> str:
-    """Return a field of bytes as text."""
+    """Decode a field of bytes as UTF-8."""
     try:
         return data[begin:end].decode()
     except UnicodeDecodeError:
@@ -72,19 +72,19 @@ def text(data: bytes, begin: int, end: int) -> str:
 
 
 def double(data: bytes, begin: int) -> float:
-    """Return a field of 64 bits as a number."""
+    """Decode a field of 64 bits as a double."""
     value: float = _DOUBLE.unpack_from(data, begin)[0]
     return value
 
 
 def signed(data: bytes, begin: int) -> int:
-    """Return a varint field as a signed number of 64 bits."""
+    """Decode a varint field as a signed number of 64 bits."""
     value = varint(data, begin)[0]
     return value - (1 << 64) if value >> 63 else value
 
 
 def varint_bytes(value: int) -> bytes:
-    """Return a number as a varint of the shortest form."""
+    """Encode a number as a varint in its shortest form."""
     found = bytearray()
     while value > 0x7F:
         found.append(value & 0x7F | 0x80)

@@ -1,8 +1,9 @@
 """Decoders of Prometheus remote write 1.0 and 2.0. Pure.
 
 https://prometheus.io/docs/specs/prw/remote_write_spec/ and https://prometheus.io/docs/specs/prw/remote_write_spec_2_0/.
-Decoding labels takes most of a request's time, and each request has the same labels. So a decoder does not decode the
-labels of a known series. The bytes of version 1.0 and the texts of version 2.0 are keys.
+Decoding labels takes most of the time of a request, and successive requests have the same labels. So a decoder does not
+decode the labels of a known series. The key of a series is the bytes of its labels in version 1.0, and the numbers of
+their texts in version 2.0.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
     from metricat_hub.sources.write.columns import Key
 
 _TYPES_1: dict[int, MetricType] = {1: "counter", 2: "gauge", 3: "histogram", 5: "summary", 6: "info", 7: "stateset"}
-"""The types of both versions; the hub has none for 0 (unknown) and 4 (gauge histogram)."""
+"""The metric types by their numbers in both versions. 0 (unknown) and 4 (gauge histogram) have no type here."""
 _TAIL = 15
 """Bytes of a sample that the fast path copies: the value, a tag, and a timestamp of six bytes.
 
@@ -48,27 +49,27 @@ Timestamps from 2^35 to 2^42 milliseconds (1971 to 2109) have six bytes.
 _ZERO = bytes(8)
 K = TypeVar("K")
 _SYMBOL_BYTES = 150
-"""Memory of a symbol beyond its text."""
+"""Bytes of memory of a symbol in addition to its text."""
 _MARK = -1
-"""The first number of a key of version 2.0. No key of version 1.0 begins with its bytes."""
+"""The first number of each key of version 2.0. No key of version 1.0 starts with its bytes."""
 
 
 def decode_1(data: bytes, known: Container[Key]) -> Columns:
-    """Return the samples of a `prometheus.WriteRequest`. ``known`` are the keys of series that are already resolved."""
+    """Decode a `prometheus.WriteRequest`. `known` contains the keys of resolved series."""
     decoder = _Version1(known)
     decoder.request(data)
     return decoder.columns()
 
 
 def decode_2(data: bytes, symbols: Symbols | None = None) -> Columns:
-    """Return the samples of an `io.prometheus.write.v2.Request`. Requests that share ``symbols`` have equal keys."""
+    """Decode an `io.prometheus.write.v2.Request`. In requests that share `symbols`, equal series have equal keys."""
     return _Version2(symbols or Symbols()).request(data)
 
 
 class Symbols:
-    """Numbers of texts across requests, so that the numbers of its labels identify a series. Thread-safe.
+    """Assigns numbers to texts, the same in all requests, so that numbers of labels identify a series. Thread-safe.
 
-    A number is never used for another text, also after the symbols above the limit were removed.
+    A number is never reused for another text, even after symbols above the limit were removed.
     """
 
     def __init__(self, most_bytes: int = 16 << 20) -> None:
@@ -79,7 +80,7 @@ class Symbols:
         self._lock = threading.Lock()
 
     def numbers(self, texts: list[bytes]) -> list[int]:
-        """Return the number of each text; 0 for one that is not valid UTF-8."""
+        """Return the number of each text; 0: the text is not valid UTF-8."""
         with self._lock:
             if self._bytes > self._most_bytes:
                 self._numbers, self._bytes = {}, 0

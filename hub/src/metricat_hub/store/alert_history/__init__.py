@@ -1,4 +1,4 @@
-"""The history of alerts in SQL: SQLite in the data directory, or PostgreSQL. See docs/design/0042.
+"""The alert history in SQL: SQLite in the data directory, or PostgreSQL. See docs/design/0042.
 
 `postgresql` imports psycopg, an optional library, so only `metricat_hub.wiring.alert_history` imports it.
 """

@@ -1,4 +1,4 @@
-"""Conditions of SQL statements for a selection of episodes. Every value is a parameter."""
+"""SQL conditions for filters of episodes. Every value is a parameter of the statement."""
 
 # ruff: noqa: S608 -- see above
 
@@ -15,7 +15,7 @@ EPISODES = "FROM alert_episodes"
 
 
 def conditions(wanted: EpisodeFilter) -> tuple[str, list[object]]:
-    """Return the condition that selects episodes, and its parameters."""
+    """Return the SQL condition for a filter of episodes, and its parameters."""
     texts = ["started <= ?", "(resolved IS NULL OR resolved >= ?)"]
     parameters: list[object] = [wanted.end, wanted.start]
     for column, values in (
@@ -41,5 +41,5 @@ def conditions(wanted: EpisodeFilter) -> tuple[str, list[object]]:
 
 
 def places(values: Collection[object]) -> str:
-    """Return a mark for each value of a list; for an empty list one that equals nothing."""
+    """Return SQL placeholders for the values of a list; for an empty list, an expression that equals no value."""
     return ", ".join("?" * len(values)) or "NULL"

@@ -1,4 +1,4 @@
-"""The part of a SQL database that the history uses. Statements are those that SQLite and PostgreSQL share."""
+"""The interface of SQL databases for the alert history. Statements must work in SQLite and PostgreSQL."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ Row: TypeAlias = "tuple[Any, ...]"
 
 
 class Session(Protocol):
-    """Runs statements. `?` marks a parameter."""
+    """Runs SQL statements. `?` is the placeholder of a parameter."""
 
     def rows(self, statement: str, parameters: Sequence[object] = ()) -> list[Row]:
         """Return the rows of a query."""
         ...
 
     def integers(self, statement: str, parameters: Sequence[object] = ()) -> NDArray[np.int64]:
-        """Return the rows of a query whose columns are integers, one after the other, in 8 bytes for each integer."""
+        """Return the rows of a query with integer columns as one flat array, row after row."""
         ...
 
     def change(self, statement: str, parameters: Iterable[Sequence[object]]) -> int:
-        """Run a statement for each list of parameters; return how many rows changed."""
+        """Run a statement for each list of parameters; return the number of changed rows."""
         ...
 
 
 class Database(Protocol):
-    """A database. Its methods raise `StoreUnavailableError`."""
+    """A SQL database. Its methods raise `StoreUnavailableError` if it is not available."""
 
     def reading(self) -> AbstractContextManager[Session]:
-        """Lend a session for queries, in one transaction."""
+        """Yield a session for queries, in one transaction."""
         ...
 
     def writing(self) -> AbstractContextManager[Session]:
-        """Lend the only session that writes, in one transaction. An error rolls it back."""
+        """Yield the only session that writes, in one transaction. An error rolls the transaction back."""
         ...
 
     def text(self, value: str) -> str:
-        """Return a text that the database can store."""
+        """Return the text without characters that the database cannot store."""
         ...
 
     def size(self) -> int:
-        """Return the bytes that the history uses."""
+        """Return the size of the history in bytes."""
         ...
 
     def close(self) -> None:

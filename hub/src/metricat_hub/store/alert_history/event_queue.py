@@ -1,4 +1,4 @@
-"""A bounded queue of events before a history that may be unavailable, for example because the disk is full."""
+"""A bounded queue of events for the alert history, which may be unavailable, for example on a full disk."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _LOG = logging.getLogger(__name__)
 MOST = 50_000
 _BATCH = 500
 _FIRST_DELAY, _LONGEST_DELAY = 0.5, 10.0
-"""Seconds between two attempts to store."""
+"""Seconds between two attempts to store waiting events."""
 
 
 class EventQueue:
-    """An `AlertLog` that accepts all events. Those that cannot be stored now wait in memory.
+    """An `AlertLog` that accepts all events. Events that cannot be stored now wait in memory.
 
-    If too many wait, the oldest are dropped and counted.
+    If too many events wait, the queue drops and counts the oldest ones.
     """
 
     def __init__(self, log: AlertLog, *, is_direct: bool, most: int = MOST) -> None:
@@ -47,10 +47,10 @@ class EventQueue:
         self._is_closed = False
         self.dropped = 0
         self.problem = ""
-        """Why events wait; empty: the last attempt has succeeded."""
+        """Why events wait; empty: the last attempt to store succeeded."""
 
     def record(self, events: Sequence[AlertEvent]) -> None:
-        """Store events, or keep them until the history is available. It raises no error."""
+        """Store events, or keep them until the history is available. It does not raise errors."""
         if not events:
             return
         if self._is_direct and self._stored_directly(events):
@@ -78,11 +78,11 @@ class EventQueue:
             self._log.record(events)
         except StoreUnavailableError as error:
             if not self.problem:
-                _LOG.error("events of alerts wait in memory: %s", error)
+                _LOG.error("the alert history is not available, so events of alerts wait in memory: %s", error)
             self.problem = str(error)
             return False
         if self.problem:
-            _LOG.warning("the history of alerts is available again")
+            _LOG.warning("the alert history is available again")
         self.problem = ""
         return True
 
@@ -116,31 +116,35 @@ class EventQueue:
             return True
 
     def wait_until_stored(self, seconds: float) -> bool:
-        """Wait until no event waits; return whether that happened in time."""
+        """Wait until all events are stored; return False after a timeout of `seconds`."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._waiting, seconds)
 
     def problems(self) -> Sequence[str]:
-        """Return why events wait."""
+        """Return why events wait, as a list with at most one message."""
         if not self.problem:
             return ()
-        return (f"the history of alerts is not available, {len(self._waiting)} events wait in memory: {self.problem}",)
+        return (f"the alert history is not available, and {len(self._waiting)} events wait in memory: {self.problem}",)
 
     def samples(self) -> Sequence[Sample]:
         """Return metrics of the queue."""
         prefix = "metricat_hub_alert_history"
         return [
-            Sample(f"{prefix}_waiting_events", "Events of alerts that wait for the history.", len(self._waiting)),
+            Sample(
+                f"{prefix}_waiting_events",
+                "Events of alerts that wait in memory for the alert history.",
+                len(self._waiting),
+            ),
             Sample(
                 f"{prefix}_dropped_events",
-                "Events of alerts that are lost, because too many waited.",
+                "Lost events of alerts, because too many events waited.",
                 self.dropped,
                 is_counter=True,
             ),
         ]
 
     def close(self) -> None:
-        """Store the waiting events, if the history is available, and end the thread."""
+        """Store the waiting events if the history is available, and stop the thread."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()

@@ -1,4 +1,4 @@
-"""The history of alerts over a SQL database."""
+"""The alert history over a SQL database."""
 
 # ruff: noqa: S608 -- statements consist of constants; values are parameters
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from metricat_hub.store.alert_history.database import Database, Row, Session
 
 BATCH = 500
-"""Events of one transaction, and episodes that one call of `maintain` removes at most."""
+"""The most events of one transaction, and the most episodes that one call of `maintain` removes."""
 _AT_ONCE = 250
-"""Values of one list in a statement."""
+"""The most values of a list in one statement."""
 _INACTIVE_KEPT = 7 * 86_400_000
-"""How long to keep alerts that did not fire."""
+"""Milliseconds for which episodes that did not fire are kept."""
 _SIZE_SECONDS = 60.0
 _COLUMNS = (
     "number, fingerprint, labels, started, annotations, value, fired, resolved, acknowledged, acknowledged_by, "
@@ -61,7 +61,7 @@ _TEXTS = msgspec.json.Decoder(dict[str, str])
 
 
 class SqlHistory:
-    """The history in a database; implements `AlertHistory`."""
+    """The alert history in a SQL database; implements `AlertHistory`."""
 
     def __init__(self, database: Database, retention: int) -> None:
         """`retention` is how long to keep resolved alerts and their events, in milliseconds."""
@@ -154,22 +154,28 @@ class SqlHistory:
         prefix = "metricat_hub_alert_history"
         return [
             Sample(
-                f"{prefix}_stored_events", "Events of alerts that the history stored.", self._stored, is_counter=True
+                f"{prefix}_stored_events",
+                "Events of alerts that the alert history stored.",
+                self._stored,
+                is_counter=True,
             ),
             Sample(
-                f"{prefix}_removed_episodes", "Old episodes that the history removed.", self._removed, is_counter=True
+                f"{prefix}_removed_episodes",
+                "Old episodes that the alert history removed.",
+                self._removed,
+                is_counter=True,
             ),
-            Sample(f"{prefix}_size_bytes", "Size of the history.", self._size),
+            Sample(f"{prefix}_size_bytes", "Size of the alert history in bytes.", self._size),
         ]
 
     def number(self, name: str) -> int | None:
-        """Return a number that `set_number` has stored."""
+        """Return the number that `set_number` stored under a name; None if it stored none."""
         with self._database.reading() as session:
             rows = session.rows("SELECT value FROM alert_history_state WHERE name = ?", (name,))
         return int(rows[0][0]) if rows else None
 
     def set_number(self, name: str, value: int) -> None:
-        """Store a number, for example the time until which the history is complete."""
+        """Store a number under a name, for example the time until which the history is complete."""
         statement = (
             "INSERT INTO alert_history_state VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value"
         )

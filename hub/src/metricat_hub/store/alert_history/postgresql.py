@@ -1,4 +1,4 @@
-"""The history in PostgreSQL, in the schema of the samples. Its migrations create the tables."""
+"""The alert history in PostgreSQL, in the same schema as the samples, whose migrations create the tables."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ if TYPE_CHECKING:
     from metricat_hub.store.alert_history.database import Row
 
 _LOCK = 0x6D65747269636168
-"""The key of the advisory lock of a transaction that writes: `metricah` in ASCII."""
+"""The key of the advisory lock for writing transactions: `metricah` in ASCII."""
 _READERS = 2
 _SIZE = "SELECT pg_total_relation_size('metricat.alert_episodes') + pg_total_relation_size('metricat.alert_events')"
 
 
 def open_postgresql(url: str, retention: int, query_timeout: int) -> SqlHistory:
-    """Return the history of a database. If the database is down, methods raise until it is available again.
+    """Return the alert history in a database. While the database is down, the methods raise errors.
 
     Args:
         url: `postgresql://...`.
-        retention: how long to keep resolved alerts and their events, in milliseconds.
-        query_timeout: the longest time of a reading statement, in milliseconds.
+        retention: milliseconds for which resolved alerts and their events are kept.
+        query_timeout: time limit of a reading statement in milliseconds.
 
     Raises:
         StoreConfigurationError: the URL is not valid.

@@ -1,4 +1,4 @@
-"""The history in a SQLite file of the data directory."""
+"""The alert history in a SQLite file of the data directory."""
 
 from __future__ import annotations
 
@@ -80,10 +80,10 @@ _CACHE_KIB = 512
 
 
 def open_sqlite(folder: Path, retention: int) -> SqlHistory:
-    """Open the history of a data directory; create or migrate it if necessary.
+    """Open the alert history of a data directory; create or migrate it if necessary.
 
     Raises:
-        StoreUnavailableError: the file cannot be opened, or a newer release wrote it.
+        StoreUnavailableError: the file cannot be opened, or a newer release has written it.
     """
     return SqlHistory(_SqliteDatabase(folder / FILE), retention)
 

@@ -1,7 +1,7 @@
 """Statistics of episodes, from three passes over a covering index. See docs/design/0042.
 
-A pass over 100,000 episodes takes a database longer than their evaluation, so each pass returns what several
-statistics need: one row for each alert, the hours in which alerts are flapping, and the durations as an array.
+For 100,000 episodes, a pass takes longer in the database than its evaluation here. So each pass returns the data for
+several statistics: one row for each alert, the hours in which alerts are flapping, and the durations as an array.
 """
 
 # ruff: noqa: S608 -- statements consist of constants; values are parameters
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 _HOUR = 3_600_000
 _LEAST_FLAPPING = 2
-"""Episodes in one hour from which an alert is flapping."""
+"""The least number of episodes in one hour for an alert to count as flapping."""
 _FIRED = frozenset({"firing", "resolved"})
 _NONE = -1
-"""A duration that an episode does not have."""
+"""The number for a missing duration."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Appending: how the store finds and writes the samples of a batch."""
+"""Appends the samples of a batch to the store: finds stored ones, and writes new ones."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from metricat_hub.store.embedded.core import Core
 
 _MOST_HEADS = 4
-"""The store refuses samples while so many times more than `head_samples` wait for packing, so memory has a bound."""
+"""The store rejects samples if this multiple of `head_samples` waits for packing, to limit memory."""
 _SMALL_HEAD = 500_000
 
 
 def append(core: Core, batch: Batch, now: int, *, any_age: bool = False) -> Appended:
-    """Store samples. The caller has `mutex`. See `accepting.accept`."""
+    """Store the new samples of a batch. The caller must hold `mutex`. See `accepting.accept`."""
     return accepting.accept(_Target(core), batch, now, any_age=any_age)
 
 

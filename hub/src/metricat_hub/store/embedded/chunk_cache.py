@@ -1,7 +1,7 @@
-"""Decoded chunks that queries read lately. Decoding costs ten times as much as reading the bytes from the file.
+"""A cache of decoded chunks. Decoding takes ten times as long as reading the bytes from the file.
 
-The caller always reads the bytes, and gets a chunk only for the same bytes. So the cache is right also
-after a change of the file.
+The caller always reads the bytes, and the cache returns a chunk only for equal bytes. So the cache stays correct after
+a change of the file.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 _MOST_BYTES = 16 << 20
 _ENTRY = 500
-"""Bytes of an entry beyond its arrays."""
+"""Bytes of memory of an entry in addition to its arrays."""
 
 _Key = tuple[str, int, tuple[str, ...] | None]
 
 
 class ChunkCache:
-    """The least recently used chunk leaves first. Thread-safe."""
+    """A cache that drops the least recently used chunks first. Thread-safe."""
 
     def __init__(self, most_bytes: int = _MOST_BYTES) -> None:
         self._most = most_bytes
@@ -32,7 +32,7 @@ class ChunkCache:
         self.bytes = 0
 
     def get(self, tier: str, identity: int, data: bytes, wanted: Sequence[str] | None) -> Chunk | None:
-        """Return the chunk that was decoded from these bytes; None: it is not here."""
+        """Return the chunk decoded from these bytes; None if it is not cached."""
         key = _key(tier, identity, wanted)
         with self._lock:
             found = self._chunks.get(key)
@@ -42,7 +42,7 @@ class ChunkCache:
             return found[1]
 
     def put(self, tier: str, identity: int, data: bytes, wanted: Sequence[str] | None, chunk: Chunk) -> None:
-        """Keep a chunk. Its arrays must not be changed."""
+        """Cache a chunk. The caller must not change its arrays afterwards."""
         key = _key(tier, identity, wanted)
         size = _ENTRY + len(data) + 8 * len(chunk.times) * (1 + len(chunk.columns))
         with self._lock:

@@ -1,4 +1,4 @@
-"""Reading of chunks and of raw samples, from chunks, segments and memory."""
+"""Reads downsampled chunks, and raw samples from chunks, segments and memory."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from metricat_hub.store.embedded.windows import Layout
 
 SLICE = 256
-"""The most series of one read transaction, so that no read transaction is long."""
+"""The most series of one read transaction, to keep read transactions short."""
 
 _PARAMETERS = 256
 """The most parameters of a statement. SQLite before 3.32 allows 999."""
 
 
 class ChunkReader:
-    """Reads chunks through one connection. A damaged chunk is left out and named in `damaged`."""
+    """Reads chunks through one connection. It skips damaged chunks, and adds them to `damaged`."""
 
     def __init__(self, connection: sqlite3.Connection, cache: ChunkCache | None = None) -> None:
         self._connection = connection
@@ -41,19 +41,19 @@ class ChunkReader:
         self._shared: dict[int, Times] = {}
         self._regular: dict[tuple[int, int, int], Times] = {}
         self.damaged: dict[tuple[str, int], str] = {}
-        """Why each chunk is damaged, by tier and id. Id -1: an unknown part of the tier."""
+        """The error of each damaged chunk by tier and ID. ID -1: an unknown part of the tier."""
 
     def read(
         self, layout: Layout, window: int, numbers: NDArray[np.int32], wanted: Sequence[str] | None = None
     ) -> Iterator[tuple[int, Chunk]]:
-        """Yield the series and its chunk in a window, for those of the series that have one. Numbers ascend."""
+        """Yield number and chunk of the series that have a chunk in a window. `numbers` must ascend."""
         for chunk, data in self.rows(layout, window, numbers):
             decoded = self.decode(layout, chunk, data, wanted)
             if decoded is not None:
                 yield number_of(chunk), decoded
 
     def windows(self, layout: Layout, start: int, end: int) -> range:
-        """Return the windows from one time to another, without those before the first chunk or after the last one."""
+        """Return the numbers of windows between two times, limited to those from the first to the last chunk."""
         statement = f"SELECT min(id), (SELECT max(id) FROM {layout.table}) FROM {layout.table}"  # noqa: S608
         try:
             low, high = self._connection.execute(statement).fetchone()
@@ -65,7 +65,7 @@ class ChunkReader:
         return range(max(layout.window(start), window_of(low)), min(layout.window(end), window_of(high)) + 1)
 
     def rows(self, layout: Layout, window: int, numbers: NDArray[np.int32]) -> Iterator[tuple[int, bytes]]:
-        """Yield the id and the bytes of each chunk, in ascending order."""
+        """Yield ID and bytes of the chunks of these series in a window, by ascending ID."""
         low, high = identity(window, int(numbers[0])), identity(window, int(numbers[-1]))
         if len(numbers) > 4 and high - low < 4 * len(numbers):
             chosen = set(numbers.tolist())
@@ -102,7 +102,7 @@ class ChunkReader:
                 yield chunk, row[0]
 
     def rows_between(self, layout: Layout, low: int, high: int, limit: int = -1) -> Iterator[tuple[int, bytes]]:
-        """Yield the id and the bytes of the chunks from one id to another, both included."""
+        """Yield ID and bytes of at most `limit` chunks with IDs from `low` to `high`, both inclusive; -1: no limit."""
         statement = f"SELECT id, data FROM {layout.table} WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?"  # noqa: S608
         read = []
         try:
@@ -113,7 +113,7 @@ class ChunkReader:
         yield from read
 
     def decode(self, layout: Layout, chunk: int, data: bytes, wanted: Sequence[str] | None = None) -> Chunk | None:
-        """Return a chunk; None: it is damaged."""
+        """Decode a chunk; return None if it is damaged."""
         if self._cache is not None and (known := self._cache.get(layout.tier, chunk, data, wanted)) is not None:
             return known
         window = chunk >> 32
@@ -152,7 +152,7 @@ class ChunkReader:
 def samples_in_memory(
     core: Core, numbers: NDArray[np.int32], start: int, end: int
 ) -> tuple[dict[int, list[tuple[Times, Values]]], bool, list[Segment]]:
-    """Return the samples in memory of each series that has any, whether the file may have more, and its segments."""
+    """Return samples in memory by series number, whether the file may have more samples, and segments to read."""
     lowest, highest = int(numbers[0]), int(numbers[-1])
     with core.mutex:
         in_file = start <= core.memory_from
@@ -197,7 +197,7 @@ def read_raw(  # noqa: PLR0913, PLR0917 -- two callbacks
 ) -> Iterator[tuple[int, Times, Values]]:
     """Yield the raw samples from start to end of each series that has any, by ascending series.
 
-    At most `SLICE` series, in ascending order. `reserve`: see `Hints`.
+    `numbers` must ascend, and have at most `SLICE` series. For `reserve`, see `Hints`.
     """
     # Memory first, then segments: maintenance removes samples from each of them after it has written them to the next.
     newest, in_file, segments = samples_in_memory(core, numbers, start, end)
@@ -226,9 +226,9 @@ def read_raw(  # noqa: PLR0913, PLR0917 -- two callbacks
 
 
 class Joined:
-    """Joins parts of many series. Series with the same times get one array of times.
+    """Joins the parts of many series. Series with equal times get the same array of times.
 
-    The series of a scrape target have the same times, and this saves most of the work for all but the first one.
+    The series of a scrape target have equal times, so this saves most of the work after the first series.
     """
 
     def __init__(self, start: int, end: int) -> None:
@@ -236,12 +236,12 @@ class Joined:
         self._end = end
         self._same: dict[bytes, Times] = {}
         self._known: dict[int, tuple[Times, Times]] = {}
-        """An array and the one that replaces it, by the identity of the first one."""
+        """An array and its replacement, by `id` of the array."""
         self._whole: dict[tuple[int, ...], tuple[Sequence[Times], Times, slice]] = {}
-        """The times of parts, by their identities, with the parts themselves so that these stay alive."""
+        """The joined times by the `id`s of the parts, with references to the parts, so that the `id`s stay valid."""
 
     def join(self, parts: Sequence[tuple[Times, Values]]) -> tuple[Times, Values]:
-        """Return the samples from start to end by ascending time, each time once."""
+        """Return the samples of all parts between start and end by ascending time, each time once."""
         each = [self._canonical(times) for times, _ in parts]
         key = tuple(map(id, each))
         known = self._whole.get(key)
@@ -269,7 +269,7 @@ class Joined:
 
 
 def join(parts: Sequence[tuple[Times, Values]]) -> tuple[Times, Values]:
-    """Return the samples of all parts by ascending time, each time once. The first part with a time has its value."""
+    """Merge parts by ascending time. If several parts have the same time, the first part's value is used."""
     if len(parts) == 1:
         return parts[0]
     times = np.concatenate([one for one, _ in parts])

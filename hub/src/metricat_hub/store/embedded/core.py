@@ -1,4 +1,4 @@
-"""The shared state of the store: the file, its locks, the head, the index, and the progress of maintenance."""
+"""The shared state of the embedded store: file, locks, head, index, and progress of maintenance."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ _ANY_TIME = 2**62
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
-    """The progress of maintenance. Each field is the end of a window; 0: not yet begun."""
+    """The progress of maintenance. Each field is the end of a window in milliseconds; 0: not begun."""
 
     by_minute: int = 0
-    """All raw windows that end until this time are downsampled to the tier 1m."""
+    """All raw windows that end at or before this time are downsampled to the tier 1m."""
     by_hour: int = 0
-    """All windows of the tier 1m that end until this time are downsampled to the tier 1h."""
+    """All windows of the tier 1m that end at or before this time are downsampled to the tier 1h."""
     dropped_raw: int = 0
-    """The raw windows that end until this time are dropped; likewise for the other tiers."""
+    """The raw windows that end at or before this time are dropped; likewise for the other tiers."""
     dropped_1m: int = 0
     dropped_1h: int = 0
 
 
 class Core:
-    """The shared state. `mutex` guards what changes; `index_mutex` guards the index, and is taken second."""
+    """The shared state of the store. `mutex` protects it; `index_mutex` protects the index, and is acquired second."""
 
     def __init__(self, folder: Path, settings: Settings, clock: Callable[[], int], *, read_only: bool = False) -> None:
         """Open the files.
@@ -81,15 +81,15 @@ class Core:
         self.newest = NewestValues()
         self.chunks = ChunkCache()
         self.blocks = BlockCache(0 if read_only else BLOCK_BYTES)
-        """Empty if the store is read only, because another process writes its file."""
+        """Empty if the store is read-only, because another process writes its file."""
         self.versions: Counter[int] = Counter()
         """How often packing changed each raw window."""
         self.head_row = 0
-        """The number of the last row of the head."""
+        """The number of the last row in the table `head`."""
         self.packing = Parts()
-        """Samples that maintenance writes into segments now. They are no longer in `head`."""
+        """Samples that maintenance is writing to segments. They are no longer in `head`."""
         self.packed = Parts()
-        """The newest samples of segments and chunks. They are in memory too, because most queries need them."""
+        """A copy in memory of the newest samples in segments and chunks, because most queries need them."""
         self.segments = SegmentIndex()
         self.packed_until = 0
         """No segment or chunk has samples after this time."""
@@ -97,12 +97,12 @@ class Core:
         """All samples after this time are in memory."""
         self.metadata: dict[str, Metadata] = {}
         self.damaged_rows: dict[int, str] = {}
-        """Damaged rows of the head, and why."""
+        """Damaged rows of the head, with the error of each."""
         self.generation = 0
         self.past_until = 0
-        """Readers keep samples until this time."""
+        """The latest time until which readers cache samples."""
         self.past_changes = 0
-        """How many batches with such samples have been stored."""
+        """Number of stored batches with samples until this time, which invalidate these caches."""
         self.newest_idle = 0
         """The time of the newest sample of any idle series."""
         self.refused_series = 0
@@ -143,11 +143,12 @@ class Core:
         if free < self.settings.reserve_bytes:
             raise StoreUnavailableError(
                 f"{self.folder}: the disk is full: {free / 2**20:.1f} MiB are free, and the store keeps "
-                f"{self.settings.reserve_bytes / 2**20:.1f} MiB in reserve. Free space, or set a smaller limit of size."
+                f"{self.settings.reserve_bytes / 2**20:.1f} MiB in reserve. Free space on the disk, or set a smaller "
+                "--store.max-size."
             )
 
     def write(self, statement: str, rows: Sequence[tuple[object, ...]]) -> int:
-        """Run a statement for each row, all in one transaction. Return the number of the last inserted row.
+        """Run a statement for each row, all in one transaction; return the number of the last inserted row.
 
         Raises:
             StoreUnavailableError: no row is stored.
@@ -162,7 +163,7 @@ class Core:
         return 0
 
     def unavailable(self, error: sqlite3.Error) -> StoreUnavailableError:
-        """Return the error that users see for an error of SQLite."""
+        """Convert an error of SQLite to an error for users."""
         if getattr(error, "sqlite_errorname", "").startswith(("SQLITE_FULL", "SQLITE_IOERR")):
             return StoreUnavailableError(
                 f"{self.folder}: the disk is full or fails: {error}. Free space or replace the disk."
@@ -170,11 +171,11 @@ class Core:
         return StoreUnavailableError(f"{self.folder}: cannot write the store: {error}. Run `metricat store check`.")
 
     def save_progress(self, progress: Progress) -> None:
-        """Store the progress. The caller has a transaction, and assigns `progress` after it."""
+        """Store the progress. The caller must have begun a transaction, and assigns `progress` after the commit."""
         self.writer.execute("INSERT OR REPLACE INTO state VALUES ('progress', ?)", (msgspec.json.encode(progress),))
 
     def size(self) -> int:
-        """Return the bytes of content and WAL in the file."""
+        """Return the size of the file's content and WAL in bytes."""
         with self.mutex:
             pages, free, page = (
                 int(self.writer.execute(f"PRAGMA {name}").fetchone()[0])
@@ -183,7 +184,7 @@ class Core:
         return (pages - free) * page + self.wal_size()
 
     def wal_size(self) -> int:
-        """Return the bytes of the WAL."""
+        """Return the size of the WAL in bytes."""
         wal = self.path.with_name(self.path.name + "-wal")
         return wal.stat().st_size if wal.exists() else 0
 
@@ -226,5 +227,5 @@ class Core:
 
 
 def decode_labels(data: bytes) -> tuple[tuple[str, str], ...]:
-    """Return the labels of a row of the table `series`."""
+    """Decode the labels in a row of the table `series`."""
     return msgspec.json.decode(data, type=tuple[tuple[str, str], ...])  # nosemgrep: json-of-others -- the hub wrote it

@@ -1,4 +1,4 @@
-"""The SQLite file of the store: its lock, schema, migrations and connections."""
+"""The SQLite file of the embedded store: lock, schema, migrations and connections."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SCHEMA_VERSION = 2
 FILE = "samples.sqlite3"
 LOCK = "lock"
 BUSY_TIMEOUT = 10_000
-"""Milliseconds for which a statement waits for another one."""
+"""Milliseconds for which a statement waits for a lock of another one."""
 _PAGE = 8192
 _FALLBACK_CHECKPOINT_PAGES = 32_768
 """SQLite itself writes the WAL back at this size (128 MiB), if maintenance does not."""
@@ -75,11 +75,11 @@ def _add_segments(connection: sqlite3.Connection) -> None:
 
 
 MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {1: _add_segments}
-"""By schema version: how to get the next version. Each runs in one transaction, after a copy of the file was made."""
+"""The migration from each schema version to the next. Each runs in one transaction, after a copy of the file."""
 
 
 class Lock:
-    """The lock of a data directory. The lock file has the number of the process that has the lock."""
+    """The lock of a data directory. The lock file contains the ID of the process that holds the lock."""
 
     def __init__(self, folder: Path) -> None:
         """Take the lock.
@@ -101,7 +101,7 @@ class Lock:
         os.write(self._descriptor, f"{os.getpid()}\n".encode())
 
     def release(self) -> None:
-        """Release the lock. The file stays: to remove it would let two processes lock two files."""
+        """Release the lock. The lock file stays, because after a removal two processes could lock two files."""
         if self._descriptor >= 0:
             os.ftruncate(self._descriptor, 0)
             os.close(self._descriptor)
@@ -119,7 +119,7 @@ def _lock(descriptor: int) -> None:
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """Return a connection in autocommit mode, which any thread may use, one at a time."""
+    """Open a connection in autocommit mode. Any thread may use it, but only one at a time."""
     uri = path.absolute().as_uri() + ("?mode=ro" if read_only else "")
     connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, cached_statements=64)
     connection.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT}")
@@ -128,10 +128,10 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
 
 
 def open_for_writing(path: Path, migrations: Mapping[int, Callable[[sqlite3.Connection], None]]) -> sqlite3.Connection:
-    """Return the connection that writes. Create the file or migrate its schema where necessary.
+    """Open the connection that writes; create the file or migrate its schema if necessary.
 
     Raises:
-        StoreUnavailableError: the file cannot be opened, is not a store's, or has a newer schema.
+        StoreUnavailableError: the file cannot be opened, is not the file of a store, or has a newer schema.
     """
     connection = None
     try:
@@ -160,10 +160,10 @@ def open_for_writing(path: Path, migrations: Mapping[int, Callable[[sqlite3.Conn
 
 
 def open_for_reading(path: Path) -> sqlite3.Connection:
-    """Return a connection that only reads, also while another process writes.
+    """Open a read-only connection, even while another process writes.
 
     Raises:
-        StoreUnavailableError: no store exists, or its schema is another one.
+        StoreUnavailableError: no store exists, or it has another schema version.
     """
     if not path.exists():
         raise StoreUnavailableError(f"{path}: no store exists here. Check the data directory.")
@@ -212,13 +212,13 @@ def _prepare_schema(
 
 
 def schema_version(connection: sqlite3.Connection) -> int:
-    """Return the schema version of a file; 0: a new file."""
+    """Return the schema version of a file; 0 for a new file."""
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 @contextlib.contextmanager
 def transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    """Run a block in a write transaction. An error rolls it back."""
+    """Run a block in a write transaction. An error rolls the transaction back."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         yield
@@ -231,7 +231,7 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 class Readers:
-    """Connections for reading, which threads borrow in turn."""
+    """A pool of read-only connections."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -240,7 +240,7 @@ class Readers:
 
     @contextlib.contextmanager
     def borrow(self) -> Iterator[sqlite3.Connection]:
-        """Lend a connection. Each statement is a read transaction of its own, unless the borrower begins one."""
+        """Yield a connection. Each statement is a separate read transaction, unless the caller begins one."""
         try:
             connection = self._idle.pop()
         except IndexError:
@@ -257,7 +257,7 @@ class Readers:
                 self._idle.append(connection)
 
     def close(self) -> None:
-        """Close the connections that no thread has borrowed, and the others when they return."""
+        """Close idle connections now, and the others when their threads return them."""
         self._closed = True
         while self._idle:
             self._idle.pop().close()

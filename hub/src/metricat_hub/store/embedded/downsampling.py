@@ -1,4 +1,4 @@
-"""Downsampling: complete raw windows become points of the tier 1m, and complete days of those become points of 1h."""
+"""Downsampling of complete raw windows to the tier 1m, and of complete days of that tier to the tier 1h."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _AT_ONCE = 256
 
 
 def downsample_complete(core: Core, now: int) -> int:
-    """Downsample every raw window that is complete, then every complete day. Return the number of windows."""
+    """Downsample every complete raw window, then every complete day; return the number of windows."""
     due = RAW.base((now - core.settings.out_of_order) // RAW.size)
     done = _advance(core, RAW, due, "by_minute", _minutes_of)
     days = core.progress.by_minute // BY_MINUTE.size * BY_MINUTE.size
@@ -35,7 +35,7 @@ def downsample_complete(core: Core, now: int) -> int:
 
 
 def downsample_outdated(core: Core) -> int:
-    """Downsample again what late samples have changed, and return the number of chunks."""
+    """Downsample chunks again that late samples have changed; return the number of chunks."""
     done = 0
     while True:
         with core.readers.borrow() as connection:

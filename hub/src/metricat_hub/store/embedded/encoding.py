@@ -1,4 +1,4 @@
-"""The bytes of stored batches and chunks, as docs/hub/store-format.md describes them. Pure."""
+"""Encodes and decodes stored batches and chunks. docs/hub/store-format.md describes the format. Pure."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ Codec: TypeAlias = Literal["pcodec", "zstd"]
 
 _VERSION = 1
 _BATCH = struct.Struct("<BIIq")
-"""Version, CRC, number of samples, first time."""
+"""The header of a batch: version, CRC, number of samples, first time."""
 _CHUNK = struct.Struct("<BIB")
-"""Version, CRC, columns."""
+"""The header of a chunk: version, CRC, columns."""
 _ID = struct.Struct("<q")
 _ONE_TIME, _LZ4 = 1, 2
-"""Flags of a batch: all samples have the same time; it is compressed with LZ4, not with zstd."""
+"""Flags of a batch: all samples have the same time; LZ4 is the compression instead of zstd."""
 
 _CONSTANT, _FLOATS, _INTEGERS, _ZSTD = range(4)
-"""Encodings of a column."""
+"""Encodings of a column of values."""
 _REGULAR, _INLINE, _SHARED = range(3)
 """Encodings of times."""
 LARGEST = 2.0**53
 SCALES = (1.0, 10.0, 100.0, 1000.0)
 _CONFIG = {level: ChunkConfig(compression_level=level) for level in (4, 8)}
 FAST, SMALL = 4, 8
-"""Compression levels: for a chunk that will be written again, and for one that is complete."""
+"""Compression levels: for a chunk that will be rewritten, and for a complete chunk."""
 
 COLUMNS = ("last", "lost", "min", "max", "avg", "count")
 """The columns of a chunk in their order. A raw chunk has its values in `last`.
@@ -48,7 +48,7 @@ COLUMNS = ("last", "lost", "min", "max", "avg", "count")
 
 
 class DamagedError(Exception):
-    """Stored bytes are not what was written."""
+    """Stored bytes are damaged: they differ from the written ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class Chunk:
 
 
 def encode_batch(series: NDArray[np.int32], times: Times, values: Values) -> bytes:
-    """Return the bytes of a batch."""
+    """Encode a batch."""
     first = int(times[0])
     one_time = bool((times == first).all())
     parts = [np.diff(series, prepend=np.int32(0)).tobytes()]
@@ -73,7 +73,7 @@ def encode_batch(series: NDArray[np.int32], times: Times, values: Values) -> byt
 
 
 def decode_batch(data: bytes) -> tuple[NDArray[np.int32], Times, Values]:
-    """Return the columns of a batch.
+    """Decode a batch; return its columns.
 
     Raises:
         DamagedError: the bytes are damaged.
@@ -98,7 +98,7 @@ def decode_batch(data: bytes) -> tuple[NDArray[np.int32], Times, Values]:
 
 
 def encode_times(times: Times, base: int, level: int = SMALL) -> bytes:
-    """Return the bytes of times after the start of a window."""
+    """Encode times relative to `base`, the start of their window."""
     offsets = times - base
     if len(offsets) == 1:
         return bytes([_REGULAR]) + _varint(int(offsets[0])) + _varint(1)
@@ -111,29 +111,29 @@ def encode_times(times: Times, base: int, level: int = SMALL) -> bytes:
 
 
 def times_reference(times: Times) -> int:
-    """Return the number under which a window keeps times that several of its chunks share: a hash of 40 bits."""
+    """Return the key of times that several chunks of a window share: a hash of 40 bits."""
     return int.from_bytes(hashlib.blake2b(times.tobytes(), digest_size=5).digest(), "little")
 
 
 def encode_reference(reference: int) -> bytes:
-    """Return the bytes that name shared times in a chunk."""
+    """Encode a reference to shared times for a chunk."""
     return bytes([_SHARED]) + _varint(reference)
 
 
 def is_regular(times: Times) -> bool:
-    """Return whether the time between any two neighbours is the same."""
+    """Return whether the times are equally spaced."""
     steps = np.diff(times)
     return not len(steps) or bool((steps == steps[0]).all())
 
 
 def encode_shared(times: Times, base: int) -> bytes:
-    """Return the bytes of a row of shared times."""
+    """Encode a row of shared times."""
     data = bytes(standalone.simple_compress((times - base).astype(np.uint64), _CONFIG[SMALL]))
     return zlib.crc32(data).to_bytes(4, "little") + data
 
 
 def decode_shared(data: bytes, base: int) -> Times:
-    """Return shared times.
+    """Decode a row of shared times.
 
     Raises:
         DamagedError: the bytes are damaged.
@@ -147,7 +147,7 @@ def decode_shared(data: bytes, base: int) -> Times:
 def encode_chunk(
     identity: int, times: bytes, columns: Mapping[str, Values], codec: Codec = "pcodec", level: int = SMALL
 ) -> bytes:
-    """Return the bytes of a chunk. Its identity is part of the checksum."""
+    """Encode a chunk. The checksum includes its identity."""
     mask = 0
     parts = [_varint(len(next(iter(columns.values())))), times]
     for bit, name in enumerate(COLUMNS):
@@ -167,19 +167,19 @@ def decode_chunk(  # noqa: PLR0913, PLR0917 -- what a chunk refers to
     wanted: Sequence[str] | None = None,
     regular: dict[tuple[int, int, int], Times] | None = None,
 ) -> Chunk:
-    """Return the times and the wanted columns of a chunk; None: all of them.
+    """Decode the times and the wanted columns of a chunk.
 
     Args:
-        identity: the number under which the chunk is stored.
-        data: its bytes.
-        base: the start of its window.
-        shared: returns the times that several chunks of the window share, by reference.
-        wanted: names of columns. A column that the chunk does not have is left out.
-        regular: the regular times that were decoded before, by first time, step and count. All chunks with such times
-            get the same array.
+        identity: the ID of the chunk in its table.
+        data: the bytes of the chunk.
+        base: the start of the chunk's window in milliseconds.
+        shared: returns shared times by their reference.
+        wanted: names of columns; None: all. Columns that the chunk does not have are left out.
+        regular: a cache of regular times by first time, step and count. All chunks with equal regular times get the
+            same array.
 
     Raises:
-        DamagedError: the bytes are damaged, or the shared times are.
+        DamagedError: the chunk or its shared times are damaged.
     """
     try:
         version, checksum, mask = _CHUNK.unpack_from(data)
@@ -201,7 +201,7 @@ def decode_chunk(  # noqa: PLR0913, PLR0917 -- what a chunk refers to
 
 
 def shared_reference(data: bytes) -> int | None:
-    """Return the reference to shared times that a chunk has, if any."""
+    """Return the chunk's reference to shared times; None if it has its own times."""
     _, at = _read_varint(data, _CHUNK.size)
     return _read_varint(data, at + 1)[0] if data[at] == _SHARED else None
 
@@ -212,7 +212,7 @@ def point_count(data: bytes) -> int:
 
 
 def encode_values(values: Values, codec: Codec, level: int) -> bytes:
-    """Return the bytes of a column: the shortest form that gives back every bit."""
+    """Encode a column of values losslessly, in the shortest form."""
     bits = values.view(np.uint64)
     if bool((bits == bits[0]).all()):
         return bytes([_CONSTANT]) + bits[:1].tobytes()
@@ -231,10 +231,10 @@ def encode_values(values: Values, codec: Codec, level: int) -> bytes:
 
 
 def decode_values(data: bytes, count: int) -> Values:
-    """Return the values of a column.
+    """Decode a column of values.
 
     Raises:
-        DamagedError: the column has another number of values.
+        DamagedError: the column does not have `count` values, or an unknown encoding.
     """
     kind = data[0]
     if kind == _CONSTANT:

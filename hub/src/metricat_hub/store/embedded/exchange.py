@@ -1,4 +1,4 @@
-"""Samples as text: OpenMetrics, JSON lines, and the output of ``promtool tsdb dump``."""
+"""Export and import of samples as text: OpenMetrics, JSON lines, and the output of ``promtool tsdb dump``."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _WORDS = {"stale": float(STALE), "NaN": math.nan, "Infinity": math.inf, "-Infini
 _AT_ONCE = 50_000
 _YEARS = 100 * 365 * DAY
 KEEP_ALL = Settings(raw_retention=_YEARS, minute_retention=_YEARS, hour_retention=_YEARS)
-"""Settings for an import: keep all samples. The hub applies its own retention when it starts."""
+"""Settings of the store for an import, which keep all samples. The hub applies its retention when it starts."""
 _MOST_ERRORS = 10
 
 
@@ -49,7 +49,7 @@ class _Line(msgspec.Struct):
 
 
 def export(series: Iterable[Series], form: Format) -> Iterator[str]:
-    """Yield the lines of an export. OpenMetrics has no staleness markers, so it leaves them out."""
+    """Yield the lines of an export. The format OpenMetrics has no staleness markers, so they are left out."""
     for one in series:
         stale = is_stale(one.values)
         if form == "jsonl":
@@ -85,9 +85,9 @@ class Imported:
     accepted: int = 0
     duplicates: int = 0
     rejected: int = 0
-    """The number of conflicts with stored samples, samples in the future, and samples of refused series."""
+    """Number of rejected samples: with a conflicting stored value, in the future, or of a rejected series."""
     errors: list[str] = field(default_factory=list)
-    """The first lines that could not be read, and why."""
+    """The first invalid lines, each with its error."""
     bad_lines: int = 0
 
 
@@ -97,7 +97,7 @@ def import_lines(store: EmbeddedStore | PostgresStore, lines: Iterable[str]) -> 
     Each line is JSON, OpenMetrics with a timestamp, or a line of ``promtool tsdb dump``.
 
     Raises:
-        StoreUnavailableError: the disk is full. What was imported so far is stored; repeating the import is safe.
+        StoreUnavailableError: the disk is full. Earlier lines are stored; repeating the import is safe.
     """
     result = Imported()
     importer = _Importer(store, result)

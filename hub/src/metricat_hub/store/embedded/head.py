@@ -1,7 +1,7 @@
-"""The newest samples in memory: those that are in the file's head and not yet packed.
+"""The head: the newest samples in memory. They are also in the file's table `head`, and not yet packed.
 
-A scrape target sends the same series each time. So most batches are a row of a table: a time and a value for each
-series. Other batches are runs, which have a time for each sample.
+A scrape target exports the same series each time. So most batches become a row of a table, with one time and a value
+for each series. Other batches become runs, with a time for each sample.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from metricat_hub.model.samples import Times, Values
 
 _MERGED = 64
-"""The number of small runs that become one."""
+"""The number of small runs that are merged to one."""
 _LARGE = 20_000
-"""The number of samples from which a run is not merged."""
+"""Runs with this number of samples or more are not merged."""
 _FIRST_ROWS = 8
 _MOST_SEEN = 100_000
 
@@ -59,18 +59,18 @@ class Run:
         return self
 
     def as_table(self) -> Table | None:
-        """Return samples with one time as a table; None: they have several."""
+        """Return the samples as a table; None if they have more than one time."""
         return Table(self.series, self.times[:1], self.values[None]) if self.first == self.last else None
 
     def after(self, time: int) -> Run | None:
-        """Return a copy of the samples after a time; None without samples."""
+        """Return a copy of the samples after a time; None without such samples."""
         if self.last <= time:
             return None
         chosen = self.times > time
         return run_of(self.series[chosen], self.times[chosen], self.values[chosen])
 
     def pick(self, numbers: NDArray[np.int32], start: int, end: int) -> Iterator[tuple[int, Times, Values]]:
-        """Yield the samples from start to end of each series that has any. The numbers ascend."""
+        """Yield the samples from start to end of the series that have samples. `numbers` must ascend."""
         begins = self.series.searchsorted(numbers)
         ends = self.series.searchsorted(numbers, "right")
         is_inside = start <= self.first and self.last <= end
@@ -132,14 +132,14 @@ class Table:
         return self.first, self.last
 
     def after(self, time: int) -> Table | None:
-        """Return a copy of the rows after a time; None without rows."""
+        """Return a copy of the rows after a time; None without such rows."""
         if self.last <= time:
             return None
         low = int(np.searchsorted(self.times, time, "right"))
         return Table(self.series, self.times[low:].copy(), self.values[low:].copy())
 
     def pick(self, numbers: NDArray[np.int32], start: int, end: int) -> Iterator[tuple[int, Times, Values]]:
-        """Yield the samples from start to end of each series that has any. The numbers ascend."""
+        """Yield the samples from start to end of the series that have samples. `numbers` must ascend."""
         places, times, values = self.block(numbers, start, end)
         if len(times):
             for number, row in zip(numbers[places].tolist(), values, strict=True):
@@ -151,7 +151,7 @@ class Table:
         return self.times[low:high], self.values[low:high].take(columns, axis=1).T.copy()
 
     def block(self, numbers: NDArray[np.int32], start: int, end: int) -> tuple[NDArray[np.intp], Times, Values]:
-        """Return the places of the numbers that the table has, the times, and a row of values for each place."""
+        """Return the indices in `numbers` of series in the table, the times, and a row of values for each index."""
         columns = self.series.searchsorted(numbers)
         columns[columns == len(self.series)] = 0
         places = np.flatnonzero(self.series[columns] == numbers)
@@ -242,12 +242,12 @@ class _GrowingTable:
 
 
 def run_of(series: NDArray[np.int32], times: Times, values: Values) -> Run:
-    """Return a run of samples that are already sorted."""
+    """Build a run from sorted samples."""
     return Run(series, times, values, int(times.min()), int(times.max()))
 
 
 def merge(parts: Iterable[Part]) -> Run:
-    """Return one run with the samples of several."""
+    """Merge parts to one run."""
     runs = sorted((part.as_run() for part in parts), key=lambda run: run.lowest)
     series = np.concatenate([run.series for run in runs])
     times = np.concatenate([run.times for run in runs])
@@ -259,7 +259,7 @@ def merge(parts: Iterable[Part]) -> Run:
 
 
 class Head:
-    """Parts with the newest samples. Its owner has a lock for all methods; the parts that they return need none."""
+    """Parts with the newest samples. The owner must lock all methods. The returned parts are immutable."""
 
     def __init__(self, before: Head | None = None) -> None:
         """Begin empty. Batches with the series of batches in the head before are rows of tables from the first on."""
@@ -267,7 +267,7 @@ class Head:
         self._small: list[Run] = []
         self._tables: dict[bytes, _GrowingTable] = {}
         self._seen: set[int] = set() if before is None else before.seen
-        """Hashes of the series of batches. The second batch with the same series begins a table."""
+        """Hashes of the series of earlier batches. The second batch with equal series begins a table."""
         self._lowest: NDArray[np.int32] | None = None
         self._highest: NDArray[np.int32] | None = None
         self._index: TableIndex | None = None
@@ -275,7 +275,7 @@ class Head:
 
     @property
     def seen(self) -> set[int]:
-        """Hashes of the series of the batches so far. The next head starts with them."""
+        """Hashes of the series of all batches, with which the next head starts."""
         return self._seen
 
     def add(self, series: NDArray[np.int32], times: Times, values: Values) -> None:
@@ -348,7 +348,7 @@ class Head:
         return found
 
     def replace(self, parts: Sequence[Part]) -> None:
-        """Replace everything by these parts."""
+        """Replace all parts by these."""
         self._large = list(parts)
         self._small = []
         self._tables = {}

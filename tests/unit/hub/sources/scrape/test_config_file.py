@@ -139,7 +139,8 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
         ("scrape_interval: 0s", "line 3: scrape_configs[0].scrape_interval: the duration '0s' is 0; write for example "
                                 "15s"),
         ("scrape_interval: 5s\n  scrape_timeout: "
-         "6s", "line 4: scrape_configs[0].scrape_timeout: above scrape_interval; set a timeout"),
+         "6s", "line 4: scrape_configs[0].scrape_timeout: above scrape_interval; set a timeout of at most "
+               "scrape_interval"),
         ("scrape_intervall: 5s", "line 3: scrape_configs[0].scrape_intervall: unknown key; did you mean "
                                  "scrape_interval?"),
         ("oauth2: {}", "line 3: scrape_configs[0].oauth2: the hub does not support this setting; remove it"),
@@ -214,7 +215,7 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
         (
             "relabel_configs: [{action: labeldrop, source_labels: [a]}]",
             "line 3: scrape_configs[0].relabel_configs[0].action: the action labeldrop uses only regex, "
-            "but source_labels is given; remove it",
+            "but source_labels is set; remove source_labels",
         ),
         ("job_name: k", "the key job_name is given twice, in line 2 and in line 3; remove one of them"),
     ],

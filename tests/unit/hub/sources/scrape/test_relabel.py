@@ -65,12 +65,12 @@ def test_rules_after_a_drop_are_not_applied() -> None:
         ({"action": "lowercase"}, "the action lowercase requires target_label; write the name of a label"),
         (
             {"action": "uppercase", "target_label": "a", "replacement": "b"},
-            "the action uppercase uses no replacement; remove it",
+            "the action uppercase does not use replacement; remove replacement",
         ),
         ({"action": "labelmap", "replacement": ""}, "the action labelmap requires a replacement; write for example $1"),
         (
             {"action": "keepequal", "target_label": "a", "regex": "b"},
-            "the action keepequal uses only source_labels and target_label, but regex is given; remove it",
+            "the action keepequal uses only source_labels and target_label, but regex is set; remove regex",
         ),
         ({"action": "keep"}, ""),
     ],

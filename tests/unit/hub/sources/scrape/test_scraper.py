@@ -278,7 +278,7 @@ def test_scrapes_continue_while_the_store_is_unavailable(server: PageServer, cap
     messages = [record.getMessage() for record in caplog.records]
     assert [message for message in messages if "store" in message or "stored" in message] == [
         "Samples of scrapes are lost, because the store is not available: no space left on the disk. Free space.",
-        "Samples of scrapes are stored again",
+        "The store is available again, and stores the samples of scrapes",
     ]
 
 
@@ -397,7 +397,7 @@ def test_an_invalid_configuration_keeps_the_one_before(server: PageServer, caplo
 
     run(test)
     [message] = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
-    assert message == "prometheus.yml: line 1: wrong; the scrape configuration is not changed"
+    assert message == "prometheus.yml: line 1: wrong; the hub keeps the previous scrape configuration"
 
 
 def test_a_slow_target_does_not_delay_others(server: PageServer) -> None:

@@ -58,7 +58,7 @@ def test_events_wait_in_order_until_the_history_is_available() -> None:
     for one in EVENTS[:5]:
         queue.record([one])
     [problem] = queue.problems()
-    assert problem.startswith("the history of alerts is not available, 5 events wait in memory: the disk is full")
+    assert problem.startswith("the alert history is not available, and 5 events wait in memory: the disk is full")
     log.is_available = True
     queue.record(EVENTS[5:])
     assert queue.wait_until_stored(60)

@@ -177,7 +177,7 @@ def test_command_exports_by_selector_and_time_and_imports(tmp_path: Path) -> Non
     out.write_text("broken\n")
     with pytest.raises(CommandError, match="line 1: expected a series"):
         run("import", "--data", tmp_path / "new", out)
-    with pytest.raises(CommandError, match="not a selector"):
+    with pytest.raises(CommandError, match="not a series selector"):
         run(*arguments[:-1], "1 + 1")
     with pytest.raises(CommandError, match="no store exists here"):
         run("check", "--data", tmp_path / "absent")

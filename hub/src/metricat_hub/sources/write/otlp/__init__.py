@@ -1,1 +1,1 @@
-"""Decoder of OTLP metrics, with the names that Prometheus' OTLP receiver gives them."""
+"""Decoder of OTLP metrics, which translates names as Prometheus' OTLP receiver does."""

@@ -1,8 +1,8 @@
-"""OTLP metrics as samples. Pure.
+"""Converts OTLP metrics to samples. Pure.
 
-Gauges, sums and summaries keep their form, explicit histograms become classic ones. Delta temporality is rejected,
-because it needs the state of all earlier points. Exponential histograms are rejected, because they need native
-histograms.
+Gauges, sums and summaries keep their form, and explicit histograms become classic histograms. Delta temporality is
+rejected, because its conversion needs the state of all earlier points. Exponential histograms are rejected, because
+they require native histograms.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ _DELTA, _CUMULATIVE = 1, 2
 _IDENTIFYING = ("service.namespace", "service.name", "service.instance.id")
 _INFO = "target_info"
 _INFO_STEP = 150_000
-"""Milliseconds between two samples of `target_info`: half of PromQL's lookback."""
+"""Milliseconds between two samples of `target_info`: half of PromQL's lookback period."""
 _MOST_INFO = 1000
-"""Upper bound of samples of `target_info` for one resource of a request."""
+"""The most samples of `target_info` for one resource in a request."""
 _DECLARATION = Metadata("gauge", "Target metadata")
 _KINDS = ("gauge", "sum", "histogram", "exponentialHistogram", "summary")
 
 
 def decode(request: Message) -> tuple[Columns, int]:
-    """Return the samples, and the number of rejected data points, whose reasons are in `Columns.invalid`."""
+    """Return the samples, and the number of rejected data points. Their errors are in `Columns.invalid`."""
     decoder = _Decoder()
     try:
         for resource in request.get("resourceMetrics") or ():
@@ -89,7 +89,7 @@ class _Decoder:
         temporality = int(content.get("aggregationTemporality", 0))
         is_counter = kind == "sum" and bool(content.get("isMonotonic"))
         if not kind:
-            self._reject(name, 1, "no data, or an unknown type")
+            self._reject(name, 1, "the metric has no data, or an unknown type")
         elif kind == "exponentialHistogram":
             self._reject(name, len(points), "exponential histograms are not supported; send explicit buckets")
         elif kind in ("sum", "histogram") and temporality != _CUMULATIVE:

@@ -1,6 +1,6 @@
-"""OTLP's messages, from protobuf or JSON to the same dictionaries. Pure.
+"""Decodes OTLP messages from protobuf and from JSON to the same dictionaries. Pure.
 
-The keys are those of OTLP's JSON. Only fields that the hub uses are decoded.
+The keys are those of OTLP's JSON format. Only fields that the hub uses are decoded.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Message: TypeAlias = dict[str, Any]
 _MOST_DEPTH = 20
-"""Depth of nested messages: an attribute's value may contain values."""
+"""The most levels of nested messages. The value of an attribute may contain further values."""
 
 
 def _fixed(data: bytes, begin: int, end: int) -> int:
@@ -40,7 +40,7 @@ _SCALARS: dict[str, tuple[int, Callable[[bytes, int, int], Any]]] = {
     "uint": (VARINT, lambda data, begin, _: varint(data, begin)[0]),
 }
 _PACKED = {"fixed64": "Q", "double": "d"}
-"""Types of repeated numbers, as the module struct names them."""
+"""Types of repeated numbers, as format characters of the module `struct`."""
 _POINT = {
     2: ("startTimeUnixNano", "fixed64"),
     3: ("timeUnixNano", "fixed64"),
@@ -106,12 +106,12 @@ _SCHEMA: dict[str, dict[int, tuple[str, str]]] = {
 
 
 def from_protobuf(data: bytes) -> Message:
-    """Return an `ExportMetricsServiceRequest`; raise `DecodeError` if the bytes are not one."""
+    """Decode an `ExportMetricsServiceRequest` from protobuf; raise `DecodeError` if the bytes are not valid."""
     return _message("Request", data, 0, len(data), 0)
 
 
 def from_json(data: bytes) -> Message:
-    """Return the same from JSON; raise `DecodeError` if the text is not one."""
+    """Decode an `ExportMetricsServiceRequest` from JSON; raise `DecodeError` if the text is not valid."""
     try:
         found = decode_json(data)
     except msgspec.DecodeError as error:
@@ -151,4 +151,4 @@ def _message(name: str, data: bytes, begin: int, end: int, depth: int) -> Messag
 
 def _expect(right: bool, key: str) -> None:  # noqa: FBT001 -- the condition is the subject
     if not right:
-        raise DecodeError(f"{key} has another type in the body than in OTLP")
+        raise DecodeError(f"{key} does not have the type that OTLP defines")

@@ -1,4 +1,4 @@
-"""Names of metrics and labels, and texts of values, as Prometheus' OTLP receiver writes them by default. Pure.
+"""Translates names of metrics and labels, and formats values, as Prometheus' OTLP receiver does by default. Pure.
 
 https://opentelemetry.io/docs/specs/otel/compatibility/prometheus_and_openmetrics/. The strategy is
 `UnderscoreEscapingWithSuffixes`, Prometheus' default.
@@ -48,14 +48,15 @@ _UNITS = {
     "1": "",
     "%": "percent",
 }
-"""UCUM's units, and the words for them."""
+"""Words for units of UCUM."""
 _PER = {"s": "second", "m": "minute", "h": "hour", "d": "day", "w": "week", "mo": "month", "y": "year"}
 
 
 def metric_name(name: str, unit: str, *, is_counter: bool, is_gauge: bool) -> str:
-    """Return the Prometheus name: only valid characters, with the suffixes of unit and type.
+    """Return the Prometheus name of a metric: only valid characters, with suffixes for unit and type.
 
-    Raise ValueError if the result is empty.
+    Raises:
+        ValueError: the name has no valid character.
     """
     tokens = [token for token in _OTHER.split(name) if token]
     main, per = _unit(unit)
@@ -75,12 +76,12 @@ def metric_name(name: str, unit: str, *, is_counter: bool, is_gauge: bool) -> st
 
 
 def unit_name(unit: str) -> str:
-    """Return the unit's name as Prometheus writes it, such as ``bytes_per_second``."""
+    """Return Prometheus' word for a unit, such as `bytes_per_second`."""
     return "_".join(filter(None, _unit(unit))).strip("_")
 
 
 def label_name(name: str) -> str:
-    """Return the name as a label; raise ValueError if nothing remains of it."""
+    """Return the label name for an attribute; raise ValueError if the attribute has no valid character."""
     found = _OTHER_IN_LABEL.sub("_", name)
     if found[:1].isdigit():
         found = f"key_{found}"
@@ -107,7 +108,7 @@ def _clean(unit: str) -> str:
 
 
 def value_text(value: Message) -> str:
-    """Return an attribute's value as text: nested values as JSON."""
+    """Return the value of an attribute as text. Nested values become JSON."""
     plain = _plain(value)
     if isinstance(plain, str):
         return plain
@@ -135,7 +136,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
 
 
 def number_text(value: float) -> str:
-    """Return the shortest decimal text of a number, without an exponent, as Go writes bounds of buckets."""
+    """Format a number as the shortest decimal without an exponent, as Go formats bounds of buckets."""
     if not isfinite(value):
         return "NaN" if isnan(value) else ("+Inf" if value > 0 else "-Inf")
     found = format(Decimal(repr(value)), "f")
