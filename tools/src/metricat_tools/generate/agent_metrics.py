@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 _HEAD = """# Metrics of the agent
 
-Generated from the declarations in `agent/src/metricat_agent/collectors/` by `make generate`.
-Names and labels are node_exporter's if it has the same family. A series about
-the node exists only while the kernel reports its value.
+This page lists every metric of the agent, by collector. `make generate` writes it from the declarations in
+`agent/src/metricat_agent/collectors/`. If node_exporter has the same metric family, the names and labels are equal.
+A series about the node exists only while the kernel reports its value.
 """
 
 

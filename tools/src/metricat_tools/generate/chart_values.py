@@ -20,8 +20,9 @@ _KEPT = (
 _README = """\
 # The chart of Metricat
 
-Installs the operator of Metricat, which runs an agent on each node and configures the Prometheus Operator.
-[The project's README](../../README.md) shows an install. `make generate` writes this page from `values.schema.yaml`.
+This chart installs the operator of Metricat. The operator runs an agent on each node, and creates the objects from
+which the Prometheus Operator configures scraping and alerting. [The project's README](../../README.md) shows how to
+build the images. `make generate` writes this page from `values.schema.yaml`.
 
 ```console
 $ helm install metricat charts/metricat --namespace monitoring --create-namespace --values my-values.yaml
@@ -31,8 +32,8 @@ If an install fails, see [The installation fails](../../docs/troubleshooting.md#
 `helm uninstall` keeps the CRDs and the MonitoringTargets that you applied, with their agents. With `crds.keep=false`,
 it deletes all of them: see [Uninstall](../../docs/upgrades.md#uninstall).
 
-Helm rejects values with unknown names or wrong types before it installs anything. [values.yaml](values.yaml) explains
-values in their context. Types such as *tolerations* are those of the Kubernetes API.
+Helm rejects values with unknown names or wrong types before it changes the cluster. [values.yaml](values.yaml) explains
+the values in more detail. Values such as *tolerations* have the types of the Kubernetes API.
 
 | value | default | meaning |
 | --- | --- | --- |

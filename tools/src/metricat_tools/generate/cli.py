@@ -13,11 +13,12 @@ _HEAD = """# metricat: every command
 
 <!-- Generated from cli/src/metricat_cli by `make generate`; do not edit. -->
 
-To install `metricat` and its alias `kubectl metricat`, run `pip install ./rules ./operator ./cli` in a checkout.
-The operator's image contains the program too. `source <(metricat completion bash)` completes commands and names.
+To install `metricat` and its alias `kubectl metricat`, run `pip install ./rules ./operator ./cli` in a checkout. The
+operator's image also contains the program. To complete commands and names with Tab in bash, run
+`source <(metricat completion bash)`.
 
-`metricat` without a command prints the help, `metricat --version` the version. The exit status is 0 for success, 1 if
-the command failed, 2 for wrong arguments.
+`metricat` without a command prints the help, and `metricat --version` prints the version. The exit status is 0 for
+success, 1 if the command failed, and 2 for wrong arguments.
 """
 
 Row = tuple[str, str, str]

@@ -11,9 +11,9 @@ _NOTE = """# MonitoringTarget: every field
 <!-- Generated from operator/src/metricat_operator/api by `make generate`; do not edit. -->
 
 `metricat.dev/v1alpha1`, short name `mtarget`. Every field is optional, except those marked *required*. The operator
-applies the defaults: the API server does not write them into your object
-([why](../design/0001-no-defaults-in-the-schema.md)). `kubectl explain mtarget.spec` prints the same
-descriptions. The API server rejects an invalid object with the message after *Rejected with*.
+applies the defaults. The API server does not write them into your object: see
+[design note 0001](../design/0001-no-defaults-in-the-schema.md). `kubectl explain mtarget.spec` prints the same
+descriptions. The text after *Rejected with* is the message with which the API server rejects an invalid object.
 """
 _AS_ELSEWHERE = {
     "spec.pools[].agent": "The fields of [`spec.agent`](#specagent) except `web`. "

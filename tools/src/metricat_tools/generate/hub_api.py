@@ -8,25 +8,25 @@ _HEAD = """# The hub: HTTP API
 
 <!-- Generated from hub/src/metricat_hub/api by `make generate`; do not edit. -->
 
-Send an API key as `Authorization: Bearer KEY`, or as the password of any user (Basic). `metricat hub keys create`
-creates one. Its scopes are `read` (default), `write` (send samples), `edit` (change alert rules, silences and
-acknowledgements) and `admin`, which includes the others. A running hub serves
-this page at `/docs`, and for programs at `/openapi.json` (OpenAPI 3.1).
+Send an API key as `Authorization: Bearer KEY`, or as the password of a Basic login with any user name. Create a key
+with `metricat hub keys create`. A key has the scopes `read` (default), `write` (send samples), `edit` (change alert
+rules, silences and acknowledgements) or `admin`, which includes the others. A running hub serves this reference at
+`/docs`, and as OpenAPI 3.1 at `/openapi.json`.
 
-- Times in responses are UTC (RFC 3339). Parameters accept seconds since 1970 too.
-- Each entry has the name of its node as `node` and as `hostname`.
-- A list has at most `limit` entries. Give `next` as `cursor` to get the next page.
-- Responses of the REST API have an `ETag`. A request with `If-None-Match` returns 304 if nothing changed.
-- An error is a problem (RFC 9457, `application/problem+json`) whose `detail` has the cause and the remedy. The
-  operations of Prometheus' API have Prometheus' error format, types and status codes instead.
-- [Operating](../hub/operating.md) has the limits of requests, the cache of responses and the logs.
-- [Pushing](../hub/pushing.md) has the senders of samples.
+- Times in responses are in UTC (RFC 3339). Parameters also accept seconds since 1970.
+- Entries about a node have its name as `node` and as `hostname`.
+- A list has at most `limit` entries. To get the following entries, send the value of `next` as `cursor`.
+- Responses of the REST API have an `ETag`. A request with this ETag in `If-None-Match` gets 304 if nothing has changed.
+- An error has the format of RFC 9457 (`application/problem+json`), and its `detail` contains the cause and the remedy.
+  The operations of Prometheus' API have Prometheus' error format, types and status codes instead.
+- [Operating the hub](../hub/operating.md) describes rate limits, the cache of responses, and logs.
+- [Pushing samples](../hub/pushing.md) describes how programs send samples.
 """
 _MEASURES = """
 ## Measures
 
-`metric` is one of these names, or the name of a series such as `node_load1`. `/api/v1/metrics/measures` returns
-their PromQL.
+A measure is a plain name of a common series. The parameter `metric` is a measure, or the name of a metric such as
+`node_load1`. `/api/v1/metrics/measures` returns the PromQL expression of each measure.
 
 | name | unit | category |
 | --- | --- | --- |

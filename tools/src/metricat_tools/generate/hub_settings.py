@@ -7,20 +7,24 @@ _HEAD = """# The hub: settings
 
 <!-- Generated from hub/src/metricat_hub/config/options.py by `make generate`; do not edit. -->
 
-`metricat up` and `metricat hub` have the same settings. `metricat-hub` is the same program as `metricat hub`. Give a
-setting as a flag, in the YAML file of `--config.file`, or as an environment variable. A flag takes precedence over
-the file, and the file over the environment.
+`metricat up` and `metricat hub` have the same settings. `metricat-hub` is the same program as `metricat hub`. You can
+give a setting as a flag, in the YAML file of `--config.file`, or as an environment variable. A flag overrides the
+file, and the file overrides the environment.
 
-In the file, a key is the whole name (`collect.interval: 30s`) or nested at the dots. `${NAME}` is replaced by the
-environment variable, and `$${NAME}` means the text `${NAME}`. The sections `global` and `scrape_configs` have
-Prometheus' format. The hub uses a change of these two sections within 10 seconds. It reads all other settings at its
-start only.
+In the file, a key is the whole name of a setting (`collect.interval: 30s`), or the name nested at its dots. The hub
+replaces `${NAME}` by the value of the environment variable. `$${NAME}` means the text `${NAME}`.
 
-If a setting is invalid, the hub prints the setting, its value and the remedy, and exits with 2. It exits with 1 if it
-cannot start, and with 0 after SIGINT or SIGTERM.
+The file can also have sections: `global` and `scrape_configs` for [scraping](../hub/scraping.md), thresholds under
+`rules` for [alerts](../hub/rules.md), `receivers` for [notifications](../hub/notifications.md), and `route`,
+`inhibit_rules`, `time_intervals` and `escalation` for [routing](../hub/routing.md). The hub applies changes of these
+sections within 10 seconds. It reads all other settings, and the sections `rule_files` and `outputs`, only at its start.
 
-The hub needs an API key for every request, except for `/healthz`, `/readyz`, `/docs` and `/openapi.json`. Beyond
-loopback it starts only with TLS, or with `--insecure`. The [web config file](agent.md) has the format of the agent's.
+If a setting is invalid, the hub prints the setting, its value and the remedy, and exits with status 2. It exits with 1
+if it cannot start, and with 0 after SIGINT or SIGTERM.
+
+The hub requires an API key for every request, except for `/healthz`, `/readyz`, `/docs` and `/openapi.json`. To listen
+for other machines, it needs TLS, or the setting `--insecure`. The file of `--web.config.file` has the same format as
+[that of the agent](agent.md#tls-and-passwords).
 """
 
 

@@ -15,13 +15,20 @@ BY_HAND = "## What to do\n"
 _NOTE = '<!-- Generated from the alert catalogue by `make generate`. The part "What to do" is written by hand. -->'
 _INDEX_NOTE = """<!-- Generated from the alert catalogue by `make generate`; do not edit. -->
 
-The table has the defaults. Each page has the expression, the fields that change it, and what to do."""
-_CHART = "The chart installs this alert with `operator.prometheusRule.enabled`. Its threshold and duration are fixed."
-_HUB = (
-    "The hub evaluates this alert if `rules.shipped` is on. Change it with PUT /api/alerts/rules/{}: see "
-    "[rules of the hub](../hub/rules.md#read-and-change-rules)."
+The tables list the alerts with their default thresholds and durations. The runbook of each alert has its expression,
+the fields that change it, and the steps to take when it fires."""
+_CHART = (
+    "The chart installs this alert if `operator.prometheusRule.enabled` is true. You cannot change its threshold and "
+    "duration."
 )
-_WHERE = "Set these fields in the MonitoringTarget. For some nodes only, write `alerts` in an entry of `spec.pools`."
+_HUB = (
+    "The hub evaluates this alert if the setting `rules.shipped` is true. To change the alert, send "
+    "`PUT /api/alerts/rules/{}`: see [rules of the hub](../hub/rules.md#read-and-change-rules)."
+)
+_WHERE = (
+    "Set these fields in the MonitoringTarget. To change the alert only for some nodes, set the fields below `alerts` "
+    "in an entry of `spec.pools`."
+)
 
 
 def page(alert: Alert, before: str) -> str:
@@ -102,7 +109,8 @@ def _recorded(alert: Alert) -> str:
         return ""
     lines = "\n".join(f"{name} =\n  {expr}" for name, expr in found.items())
     return (
-        f"with these recorded series (the rate window is four scrapes, at least 1 minute):\n\n```promql\n{lines}\n```"
+        "The expression reads these recorded series. The window of a rate is four scrape intervals, at least 1 minute; "
+        f"the expressions show the window for the default interval.\n\n```promql\n{lines}\n```"
     )
 
 
