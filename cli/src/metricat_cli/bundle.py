@@ -228,7 +228,7 @@ def _scrapes(api: ApiServer, target: ClusterTarget) -> str:
     """Return the scrape targets of Prometheus that belong to a MonitoringTarget."""
     found = client(api, [target])
     if found is None:
-        raise CommandError("the status names no Prometheus with a URL")
+        raise CommandError("the status names no Prometheus with a URL. Run: metricat check")
     wanted = (target.namespace, naming.child(target.name))
     keys = ("labels", "scrapeUrl", "health", "lastError", "lastScrape", "lastScrapeDuration", "scrapeInterval")
     shown = [

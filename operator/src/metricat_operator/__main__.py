@@ -83,7 +83,11 @@ async def _run_until(stop: asyncio.Event, main: Coroutine[Any, Any, None], kopf:
     ended, _ = await asyncio.wait([*tasks, stopping], return_when=asyncio.FIRST_COMPLETED)
     crashed = stopping not in ended
     for task in ended - {stopping}:
-        log.critical("task exited unexpectedly", task=task.get_name(), exc_info=task.exception())
+        log.critical(
+            "a task of the operator ended unexpectedly; the operator exits",
+            task=task.get_name(),
+            exc_info=task.exception(),
+        )
     for task in [*tasks, stopping]:  # kopf first: then no event arrives while the operator stops
         task.cancel()
         await asyncio.wait([task])

@@ -152,7 +152,7 @@ def rows(text: str, devices: Filter, skips: Skips = UNCOUNTED) -> list[Row]:
             if devices.keeps(device):
                 counts = tuple([int(number) for number in numbers[: len(COLUMNS)]])
                 if len(counts) not in _WIDTHS:
-                    raise ValueError("the line is cut")  # noqa: TRY301 -- counted like the others
+                    raise ValueError("the line is truncated")  # noqa: TRY301 -- counted like the others
                 found.append(Row(device, major, minor, counts))
         except ValueError:
             skips.add("unparsable", f"diskstats {line[:_SHOWN]}")

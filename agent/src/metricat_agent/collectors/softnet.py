@@ -37,7 +37,7 @@ def parse(text: str) -> Metrics:
     columns: dict[int, list[Sample]] = {column: [] for column in COLUMNS}
     rows = [line.split() for line in lines_of(text)]
     if len({len(values) for values in rows}) > 1:
-        raise ValueError("a line of /proc/1/net/softnet_stat is cut")
+        raise ValueError("a line of /proc/1/net/softnet_stat is truncated")
     for number, values in enumerate(rows):
         labels = (str(int(values[_NUMBER], 16)) if len(values) > _NUMBER else str(number),)
         for column, samples in columns.items():

@@ -18,7 +18,7 @@ REASONS = {
     "other_namespace": "The kernel reports the value only in the host's network namespace, where the agent is not.",
     "io_error": "Reading fails with another error, such as EIO.",
     "duplicate": "The response has the series already, or another family of the response needs the name.",
-    "unparsable": "The content is empty, cut, or not in the format of the kernel.",
+    "unparsable": "The content is empty, truncated, or not in the format of the kernel.",
 }
 """By the value of the label ``reason``: its meaning."""
 EXPECTED = frozenset(("no_value", "root_only", "other_namespace"))

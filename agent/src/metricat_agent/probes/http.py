@@ -60,7 +60,7 @@ def _request(target: Target, url: str, method: str, deadline: Deadline, result: 
     except ValueError as error:
         raise ProbeError("protocol", f"a redirect leads to an invalid URL: {error}") from error
     if parts.scheme not in ("http", "https") or not host:
-        raise ProbeError("protocol", f"a redirect leads to {url}, which is not a URL of HTTP")
+        raise ProbeError("protocol", f"a redirect leads to {url}, which is not an http or https URL")
     result.ended_with_tls = parts.scheme == "https"
     connection = connect(target, host, port, deadline, result)
     try:
@@ -99,7 +99,7 @@ def _token(path: str) -> str:
     except (OSError, UnicodeError) as error:
         raise ProbeError("permission", f"cannot read the token in {path}: {error}") from error
     if not token or not token.isprintable():
-        raise ProbeError("permission", f"{path} does not contain a token")
+        raise ProbeError("permission", f"{path} does not contain a token; write the token into the file")
     return token
 
 
@@ -116,7 +116,7 @@ def _exchange(target: Target, connection: Connection, head: bytes, method: str, 
     body = response.read(_MOST_BYTES)
     result.add_phase("transfer", time.monotonic() - answered)
     if response.length and len(body) < _MOST_BYTES:
-        raise ProbeError("protocol", "the connection ended before the body did")
+        raise ProbeError("protocol", "the connection ended before the end of the body")
     if target.body_pattern is not None:
         result.matched = target.body_pattern.search(body) is not None
     return response

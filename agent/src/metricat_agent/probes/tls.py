@@ -89,7 +89,7 @@ def _elements(data: bytes) -> Iterator[tuple[int, bytes]]:
             size = length & 0x7F
             length, at = int.from_bytes(data[at : at + size], "big"), at + size
         if at + length > len(data):
-            raise ValueError("a DER element is cut")
+            raise ValueError("a DER element is truncated")
         yield tag, data[at : at + length]
         at += length
 

@@ -96,11 +96,11 @@ class CpuLimiter:
             most_expensive = max(self._cost, key=self._cost.__getitem__)
             self.paused = (*self.paused, most_expensive)
             _LOG.warning(
-                "used %.1f %% of a CPU, more than --agent.cpu-limit=%g: pausing collector %s",
+                "the agent used %.1f %% of a CPU, more than --agent.cpu-limit=%g: pausing collector %s",
                 *(100 * used, 100 * limit, most_expensive),
             )
         elif self.paused and self._calm_windows >= self._limits.calm_windows:
             self._calm_windows = 0
             *rest, resumed = self.paused
             self.paused = tuple(rest)
-            _LOG.warning("used %.1f %% of a CPU: resuming collector %s", 100 * used, resumed)
+            _LOG.warning("the agent used %.1f %% of a CPU: resuming collector %s", 100 * used, resumed)

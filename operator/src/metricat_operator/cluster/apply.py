@@ -160,7 +160,7 @@ class Applier:
                 if claimed_by(found) not in {claimed_by(target), manifest["status"]["operator"]}:
                     raise ClaimLostError(claimed_by(found)) from error
                 version = found["metadata"]["resourceVersion"]
-        raise TemporaryChildError("Conflict", "cannot write the status: other clients change the MonitoringTarget")
+        raise TemporaryChildError("Conflict", "cannot write the status: other clients keep changing the target")
 
     async def _create(self, kind: Kind, desired: Manifest) -> Manifest:
         """Create the object, unless an object of this name exists: an apply would merge ours into it.

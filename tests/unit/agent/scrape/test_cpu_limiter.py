@@ -57,7 +57,7 @@ def test_limiter_pauses_the_most_expensive_optional_collector_first(
     assert list(limiter.paused) == ["netclass"], "the limiter does not judge the window after a pause"
     clock.pass_minute(limiter, 0.025)
     assert list(limiter.paused) == ["netclass", "processes"]
-    assert "used 3.0 % of a CPU, more than --agent.cpu-limit=2: pausing collector netclass" in caplog.text
+    assert "the agent used 3.0 % of a CPU, more than --agent.cpu-limit=2: pausing collector netclass" in caplog.text
     for _ in range(5):
         clock.pass_minute(limiter, 0.5)
     assert list(limiter.paused) == ["netclass", "processes", "arp"], "essential collectors are never paused"
@@ -86,8 +86,8 @@ def test_limiter_logs_the_used_share_when_it_resumes_a_collector(
 ) -> None:
     for share in (0.9, 0.9, 0.009, 0.009, 0.009):
         clock.pass_minute(limiter, share)
-    assert "used 90.0 % of a CPU, more than --agent.cpu-limit=2: pausing collector netclass" in caplog.text
-    assert "used 0.9 % of a CPU: resuming collector netclass" in caplog.text
+    assert "the agent used 90.0 % of a CPU, more than --agent.cpu-limit=2: pausing collector netclass" in caplog.text
+    assert "the agent used 0.9 % of a CPU: resuming collector netclass" in caplog.text
 
 
 def test_short_burst_pauses_no_collector(clock: Clock, limiter: CpuLimiter) -> None:

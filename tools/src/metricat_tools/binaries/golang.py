@@ -75,7 +75,7 @@ def module_dir(folder_name: str, module: str) -> Path:
     """Return the folder of the Go module that `tools/binaries/FOLDER/go.mod` pins. Download it if it is missing."""
     directory = GO_MODULES / folder_name
     if not (directory / "go.mod").is_file():
-        raise ToolError(f"{GO_MODULES} has no Go module {folder_name}")
+        raise ToolError(f"{GO_MODULES} has no Go module {folder_name}. Correct the folder in binaries/table.py")
     done = subprocess.run(
         [go(), "mod", "download", "-json", module],
         cwd=directory,

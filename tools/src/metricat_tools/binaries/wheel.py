@@ -51,7 +51,7 @@ def member(archive: bytes, pattern: str) -> bytes:
     with tarfile.open(fileobj=stream) as opened_tar:
         found = opened_tar.extractfile(_only(opened_tar.getnames(), pattern))
         if found is None:
-            raise ToolError(f"{pattern} is a folder in the archive, but should be a file")
+            raise ToolError(f"{pattern} is a folder in the archive, not a file. Correct it in binaries/table.py")
         return found.read()
 
 

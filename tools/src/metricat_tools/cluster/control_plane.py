@@ -91,7 +91,7 @@ class ControlPlane:
         state = State(name)
         facts = state.load()
         if facts["kind"] != "control-plane":
-            raise ToolError(f"{name} is a cluster with nodes, not a control plane only")
+            raise ToolError(f"{name} is a cluster with nodes. Use a control plane without nodes")
         port = int(facts["url"].rpartition(":")[2])
         endpoint = ControlPlaneEndpoint("127.0.0.1", port, facts["url"])
         return cls(state, ClusterProcesses(state.folder), endpoint, Authority(state.folder / "pki"), facts["audit"])

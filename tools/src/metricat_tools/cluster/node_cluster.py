@@ -100,7 +100,7 @@ class NodeCluster:
         state = State(name)
         facts = state.load()
         if facts["kind"] != "nodes":
-            raise ToolError(f"{name} is a control plane without nodes")
+            raise ToolError(f"{name} is a control plane without nodes. Use a cluster with nodes")
         processes = ClusterProcesses(state.folder)
         endpoint = ControlPlaneEndpoint(
             network.BRIDGE, _PORT, facts["url"], _spaces(processes, network.CONTROL, mounts=False)

@@ -80,7 +80,9 @@ def main(arguments: Sequence[str]) -> None:
                 try:
                     _open(page, f"{chosen.url}{path}", chosen.key)
                 except Error as error:
-                    raise ToolError(f"{chosen.url}{path}: the view does not load: {error.message}") from None
+                    raise ToolError(
+                        f"{chosen.url}{path}: the view does not load: {error.message}. Check --url and --key"
+                    ) from None
                 page.screenshot(path=chosen.out / f"{name}-{form.name}.png")
             context.close()
         browser.close()
