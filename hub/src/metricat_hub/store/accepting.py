@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from metricat_hub.model.samples import Appended
+from metricat_hub.store.embedded.head import run_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from metricat_hub.model.samples import Batch, Times, Values
+    from metricat_hub.model.samples import Batch, Times
+    from metricat_hub.store.embedded.head import Run
     from metricat_hub.store.embedded.series_times import SeriesTimes
     from metricat_hub.store.embedded.settings import Settings
 
@@ -27,8 +29,13 @@ class Target(Protocol):
         """Return a mask of samples whose series and time the store already has, and the bits of the stored values."""
         ...
 
-    def store(self, series: NDArray[np.int32], times: Times, values: Values) -> None:
-        """Store samples sorted by series and time. Raise `StoreUnavailableError` if it stores none of them."""
+    def store(self, run: Run, *, in_order: bool) -> None:
+        """Store samples; raise `StoreUnavailableError` if the store accepts none of them.
+
+        Args:
+            run: the samples.
+            in_order: whether each series has one sample, which is newer than the series' newest sample.
+        """
         ...
 
 
@@ -47,20 +54,20 @@ def accept(target: Target, batch: Batch, now: int, *, any_age: bool = False) -> 
     series, times, values = batch.series, batch.times, batch.values
     if not len(series):
         return Appended(0)
-    active = target.times.known(series)
-    if bool(active.all()) and bool((series[1:] > series[:-1]).all()):
-        numbers = series.astype(np.int32)
-        in_order = bool((times > target.times.newest[numbers]).all())
-        if in_order and (any_age or not _outside(target, times, now)):
-            target.store(numbers, times, values)
-            target.times.update_in_order(numbers, times)
-            return Appended(len(numbers))
-    return _accept_carefully(target, batch, active, now, any_age=any_age)
+    if bool((series[1:] > series[:-1]).all()) and target.times.all_known(series):
+        run = run_of(series.astype(np.int32), times, values)
+        newest = target.times.newest[run.series]
+        in_order = run.first > newest.max() or bool((times > newest).all())
+        if in_order and (any_age or not _outside(target, run, now)):
+            target.store(run, in_order=True)
+            target.times.update_in_order(run.series, times)
+            return Appended(len(run))
+    return _accept_carefully(target, batch, target.times.known(series), now, any_age=any_age)
 
 
-def _outside(target: Target, times: Times, now: int) -> bool:
+def _outside(target: Target, run: Run, now: int) -> bool:
     settings = target.settings
-    return bool(times.max() > now + settings.future) or bool(times.min() <= now - settings.raw_retention)
+    return run.last > now + settings.future or run.first <= now - settings.raw_retention
 
 
 def _accept_carefully(target: Target, batch: Batch, active: NDArray[np.bool_], now: int, *, any_age: bool) -> Appended:
@@ -93,8 +100,9 @@ def _accept_carefully(target: Target, batch: Batch, active: NDArray[np.bool_], n
     differs = (again | stored) & (bits != reference)
     new = ~again & ~stored
     if bool(new.any()):
-        target.store(series[new], times[new], bits[new].view(np.float64))
-        target.times.update(series[new], times[new])
+        run = run_of(series[new], times[new], bits[new].view(np.float64))
+        target.store(run, in_order=False)
+        target.times.update(run.series, run.times)
     conflicting = np.zeros(len(active), np.bool_)
     conflicting[order[differs]] = True
     result = Appended(

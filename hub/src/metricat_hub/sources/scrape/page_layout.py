@@ -7,6 +7,8 @@ reader compares a few hundred texts instead of splitting the page into lines. Se
 
 from __future__ import annotations
 
+from itertools import compress, count
+from operator import ne
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
 
 _NUMBER_CHARACTERS = b"0123456789.eE+-NaInfity"
 _NO_SLOTS: Numbers = np.empty(0, dtype=np.int64)
-_LINE_BREAK = ord("\n")
 _OTHER = frozenset({b"#", b""})
 """How comments and blank lines start."""
 _decode = msgspec.json.Decoder(list[float]).decode
@@ -34,9 +35,11 @@ class PageLayout:
     """The lines of a page, and the values of the last page with these lines. Not thread-safe."""
 
     __slots__ = (
-        "_known",
-        "_line_count",
+        "_is_divided",
         "_openmetrics",
+        "_places",
+        "_rest",
+        "_sizes",
         "_texts",
         "_values",
         "added",
@@ -55,11 +58,16 @@ class PageLayout:
         """
         self._openmetrics = openmetrics
         self._values = values
-        self._line_count = page.count(b"\n")
-        self._texts = [page]
-        """The fixed texts. Each begins at the line break after a value and ends before the next value."""
-        self._known: NDArray[np.intp] = np.empty((3, 0), np.intp)
-        """For each value between the texts: its line, the bytes since the previous line break, and its index."""
+        self._texts: list[bytes] = []
+        """The fixed text before each value. It begins at the line break after the value before."""
+        self._sizes: list[int] = []
+        """The length of each of these texts."""
+        self._rest = page
+        """The fixed text after the last value."""
+        self._is_divided = True
+        """Whether the last page divided a text. Then the next page probably divides another one."""
+        self._places: NDArray[np.intp] = np.empty(0, np.intp)
+        """The index of each value among the values of all samples."""
         self.kept: NDArray[np.int64] | None = None
         """Indices of the stored samples among all samples of the page; None: all samples are stored."""
         self.slots: Numbers = _NO_SLOTS
@@ -69,12 +77,10 @@ class PageLayout:
         """Return the values of the stored samples; None if the page needs the full parser, as its lines changed."""
         if self._openmetrics is not openmetrics:
             return None
-        breaks = np.flatnonzero(np.frombuffer(page, np.uint8) == _LINE_BREAK)
-        if len(breaks) != self._line_count:
-            return None
-        begins, ends = self._spans(breaks)
-        tokens = [page[begin:end] for begin, end in zip(begins, ends, strict=True)]
-        if self._joined(tokens) != page and not self._divide(page, begins, ends, tokens):
+        tokens = None if self._is_divided else self._known_tokens(page)
+        if tokens is None:
+            tokens = self._divided_tokens(page)
+        if tokens is None:
             return None
         values = self._values
         if tokens:
@@ -83,101 +89,114 @@ class PageLayout:
                 return None
             # A new array: the store may keep the one of the last page.
             values = values.copy()
-            values[self._known[2]] = found
+            values[self._places] = found
             self._values = values
         return values if self.kept is None else values[self.kept]
 
-    def _spans(self, breaks: NDArray[np.intp]) -> tuple[list[int], list[int]]:
-        """Return where each value between the texts begins, and where it ends."""
-        lines, offsets, _ = self._known
-        begins = breaks[lines - 1] + offsets if len(lines) else lines
-        if len(lines) and not lines[0]:
-            begins[0] = offsets[0] - 1
-        return begins.tolist(), breaks[lines].tolist()
-
-    def _joined(self, tokens: list[bytes]) -> bytes:
-        """Return the page with these values between the texts."""
+    def _known_tokens(self, page: bytes) -> list[bytes] | None:
+        """Return the values between the texts; None: the page has other texts."""
+        tokens: list[bytes] = []
+        at = 0
+        for size in self._sizes:
+            at += size
+            end = page.find(b"\n", at)
+            tokens.append(page[at:end])
+            at = end
         parts = self._texts * 2
         parts[::2] = self._texts
-        parts[1:-1:2] = tokens
-        parts.pop()
-        return b"".join(parts)
+        parts[1::2] = tokens
+        parts.append(self._rest)
+        # One comparison of bytes verifies all texts and the places of all values.
+        return tokens if b"".join(parts) == page else None
 
-    def _divide(self, page: bytes, begins: list[int], ends: list[int], tokens: list[bytes]) -> bool:
-        """Divide the texts at more values that differ in a page. Return False if the page has other lines.
-
-        Args:
-            page: the page.
-            begins: where each value between the texts begins in the page.
-            ends: where each value ends.
-            tokens: these values; gets the others.
-        """
-        spans = zip(self._texts, [0, *ends], [*begins, len(page)], strict=True)
-        different = [
-            (number, begin, end)
-            for number, (text, begin, end) in enumerate(spans)
-            if end - begin != len(text) or not page.startswith(text, begin)
-        ]
-        found: list[tuple[int, _Divided]] = []
-        if not different:
-            return False
-        for number, begin, end in different:
-            line, _, before = self._known[:, number - 1].tolist() if number else (0, 0, -1)
-            lines = self._texts[number].split(b"\n")
-            divided = _divide_lines(lines, page[begin:end].split(b"\n"), line, before + 1)
-            if divided is None:
-                return False
-            found.append((number, divided))
-        places = [number for number, divided in found for _ in divided.tokens]
-        known = [one for _, divided in found for one in divided.known]
-        self._known = np.insert(self._known, places, np.array(known, np.intp).T, axis=1)
-        for number, divided in reversed(found):
-            self._texts[number : number + 1] = divided.texts
-            tokens[number:number] = divided.tokens
-        return True
+    def _divided_tokens(self, page: bytes) -> list[bytes] | None:
+        """Divide the texts at more values that differ in a page, and return all values; None: other lines."""
+        texts: list[bytes] = []
+        tokens: list[bytes] = []
+        places: list[int] = []
+        at = 0
+        for text, place in zip([*self._texts, self._rest], [*self._places.tolist(), None], strict=True):
+            if page.startswith(text, at):
+                texts.append(text)
+                at += len(text)
+            else:
+                divided = _divide(text, page, at, places[-1] + 1 if places else 0)
+                if divided is None:
+                    return None
+                texts += divided.texts
+                tokens += divided.tokens
+                places += divided.places
+                at = divided.end
+            if place is not None:
+                end = page.find(b"\n", at)
+                if end < 0:
+                    return None
+                tokens.append(page[at:end])
+                places.append(place)
+                at = end
+        if at != len(page):
+            return None
+        self._rest = texts.pop()
+        self._is_divided = len(texts) > len(self._texts)
+        self._texts = texts
+        self._sizes = list(map(len, texts))
+        self._places = np.array(places, np.intp)
+        return tokens
 
 
 class _Divided(NamedTuple):
     """A text that is divided at values."""
 
     texts: list[bytes]
+    """The texts before, between and after the values."""
     tokens: list[bytes]
-    """The values between the texts."""
-    known: list[tuple[int, int, int]]
-    """See `PageLayout._known`."""
+    """The values."""
+    places: list[int]
+    """The index of each value among the values of all samples."""
+    end: int
+    """The end of the last text in the page."""
 
 
-def _divide_lines(lines: list[bytes], found: list[bytes], number: int, place: int) -> _Divided | None:
+def _divide(text: bytes, page: bytes, start: int, place: int) -> _Divided | None:
     """Divide a text at the values that differ in the lines that a page has in its place.
 
     Args:
-        lines: the lines of the text.
-        found: the lines of the page.
-        number: the number of the first line.
+        text: the text.
+        page: the page.
+        start: where the text starts in the page.
         place: the number of samples before the text.
 
     Returns:
         The parts of the text. None: the page has other lines.
     """
-    if len(lines) != len(found) or lines[-1] != found[-1]:
+    lines = text.split(b"\n")
+    end = start
+    for _ in lines[:-1]:
+        end = page.find(b"\n", end) + 1
+        if not end:
+            return None
+    # The last line of a text has no value: it is the series before the next value, or empty.
+    if not page.startswith(lines[-1], end):
         return None
-    divided = _Divided([], [], [])
-    part: list[bytes] = []
-    for at, (line, other) in enumerate(zip(lines, found, strict=True)):
-        is_sample = line[:1] not in _OTHER
-        if line == other:
-            part.append(line)
-        else:
-            # A value has no space, so the series ends before the last one. Other lines must be the same.
-            series = line[: line.rfind(b" ") + 1]
-            if not is_sample or not series or not other.startswith(series):
-                return None
-            divided.texts.append(b"\n".join([*part, series]))
-            divided.tokens.append(other[len(series) :])
-            divided.known.append((number + at, len(series) + 1, place))
-            part = [b""]
-        place += is_sample
-    divided.texts.append(b"\n".join(part))
+    end += len(lines[-1])
+    others = page[start:end].split(b"\n")
+    divided = _Divided([], [], [], end)
+    first = 0
+    for at in compress(count(), map(ne, lines, others)):
+        line, other = lines[at], others[at]
+        # A value has no space, so the series ends before the last one. Other lines must be the same.
+        series = line[: line.rfind(b" ") + 1]
+        if line[:1] in _OTHER or not series or not other.startswith(series):
+            return None
+        before = lines[first:at]
+        place += sum(one[:1] not in _OTHER for one in before)
+        divided.texts.append(b"\n".join([*before, series]))
+        divided.tokens.append(other[len(series) :])
+        divided.places.append(place)
+        place += 1
+        lines[at] = b""
+        first = at
+    divided.texts.append(b"\n".join(lines[first:]))
     return divided
 
 

@@ -27,9 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Executor, Future
 
+    from numpy.typing import NDArray
+
     from metricat_hub.model.labels import Labels
     from metricat_hub.model.ports import Writer
-    from metricat_hub.model.samples import Numbers, Values
+    from metricat_hub.model.samples import Appended, Numbers, Times, Values
     from metricat_hub.sources.scrape.clock import Clock
     from metricat_hub.sources.scrape.config import Job
     from metricat_hub.sources.scrape.credentials import JobSecrets
@@ -108,6 +110,18 @@ class Status:
     """Seconds."""
 
 
+@dataclass(frozen=True, slots=True)
+class _KnownSeries:
+    """The series of a scrape without new, refused, equal or stale series, or times of its own."""
+
+    slots: Numbers
+    """The slots of the reading. Scrapes with the same series have the same array."""
+    generation: int
+    """The store's generation when it returned the numbers."""
+    series: Numbers
+    """The store's numbers of the series, and of the scrape's own metrics."""
+
+
 class TargetLoop:
     """Scrapes one target at its interval."""
 
@@ -130,7 +144,7 @@ class TargetLoop:
         ]
         self._report_numbers: Numbers = np.empty(0, dtype=np.int64)
         self._report_generation = -1
-        self._unique: tuple[Numbers, int] | None = None
+        self._known: _KnownSeries | None = None
         self._lock = threading.Lock()
         self._waiting: deque[Callable[[], None]] = deque()
         self._is_storing = False
@@ -314,30 +328,19 @@ class TargetLoop:
         """Append all samples of a scrape in one batch. Series that the store removed are resolved again."""
         writer, counters = self._shared.writer, self._shared.counters
         for _ in range(RESOLUTIONS):
-            numbers = self._cache.resolve(writer, reading.slots)
-            stale = self._cache.resolve(writer, reading.stale)
-            reported = self._resolve_report()
-            generation = writer.generation
-            values, times = reading.values, reading.times
-            kept = self._distinct(reading, numbers, generation)
-            if kept is not None:
-                numbers, values, times = numbers[kept], values[kept], None if times is None else times[kept]
-            if len(stale):
-                stale = stale[~np.isin(stale, numbers)]
-            series = np.concatenate((numbers, stale, reported))
-            batch = Batch(
-                series,
-                np.full(len(series), now, dtype=np.int64)
-                if times is None
-                else np.concatenate((times, np.full(len(stale) + len(reported), now, dtype=np.int64))),
-                np.concatenate((values, np.full(len(stale), STALE), report)),
-            )
-            if len(series) and series.min() < 0:
-                accepted = series >= 0
-                counters.refused_samples += int(len(series) - accepted.sum())
-                batch = Batch(series[accepted], batch.times[accepted], batch.values[accepted])
-            appended = writer.append(batch)
-            self.live = (generation, np.concatenate((numbers, reported)))
+            known = self._known
+            if (
+                known
+                and known.slots is reading.slots
+                and known.generation == writer.generation
+                and not len(reading.stale)
+            ):
+                series = known.series
+                times = np.full(len(series), now, dtype=np.int64)
+                appended = writer.append(Batch(series, times, np.concatenate((reading.values, report))))
+                self.live = known.generation, series
+            else:
+                appended = self._store_carefully(reading, now, report)
             counters.samples += appended.accepted
             counters.too_old_samples += _count(appended.too_old)
             counters.too_new_samples += _count(appended.too_new)
@@ -347,25 +350,39 @@ class TargetLoop:
             self._cache.forget_numbers(reading.slots)
             self._cache.forget_numbers(reading.stale)
             self._report_generation = -1
+            self._known = None
         raise SeriesRemovedError
 
-    def _distinct(self, reading: Reading, numbers: Numbers, generation: int) -> Numbers | None:
-        """Return the positions of the first sample of each series and time; None: all are distinct.
-
-        Different texts may mean the same series, for example with labels in another order.
-        """
-        if self._unique and self._unique[0] is reading.slots and self._unique[1] == generation:
-            return None
-        if reading.times is None:
-            kept = np.unique(numbers, return_index=True)[1]
-        else:
-            kept = np.unique(np.stack((numbers, reading.times)), axis=1, return_index=True)[1]
+    def _store_carefully(self, reading: Reading, now: int, report: Values) -> Appended:
+        """Append a scrape whose series may be new, refused, equal or stale, or whose samples have own times."""
+        writer, counters = self._shared.writer, self._shared.counters
+        numbers = self._cache.resolve(writer, reading.slots)
+        stale = self._cache.resolve(writer, reading.stale)
+        reported = self._resolve_report()
+        generation = writer.generation
+        values, times = reading.values, reading.times
+        kept = _first_of_each(numbers, times)
         if len(kept) < len(numbers):
-            kept.sort()
-            return kept
-        if reading.times is None:
-            self._unique = (reading.slots, generation)
-        return None
+            numbers, values, times = numbers[kept], values[kept], None if times is None else times[kept]
+        if len(stale):
+            stale = stale[~np.isin(stale, numbers)]
+        series = np.concatenate((numbers, stale, reported))
+        batch = Batch(
+            series,
+            np.full(len(series), now, dtype=np.int64)
+            if times is None
+            else np.concatenate((times, np.full(len(stale) + len(reported), now, dtype=np.int64))),
+            np.concatenate((values, np.full(len(stale), STALE), report)),
+        )
+        accepted = series >= 0
+        if not accepted.all():
+            counters.refused_samples += int(len(series) - accepted.sum())
+            batch = Batch(series[accepted], batch.times[accepted], batch.values[accepted])
+        appended = writer.append(batch)
+        self.live = (generation, np.concatenate((numbers, reported)))
+        if times is None and len(series) == len(reading.slots) + len(reported) and accepted.all():
+            self._known = _KnownSeries(reading.slots, generation, series)
+        return appended
 
     def _resolve_report(self) -> Numbers:
         writer = self._shared.writer
@@ -386,6 +403,18 @@ class TargetLoop:
                 writer.append(Batch(series, np.full(len(series), time, dtype=np.int64), np.full(len(series), STALE)))
         except StoreUnavailableError:
             self._shared.counters.lost_samples += 1
+
+
+def _first_of_each(numbers: Numbers, times: Times | None) -> NDArray[np.intp]:
+    """Return the positions of the first sample of each series and time, in ascending order.
+
+    Different texts may mean the same series, for example with labels in another order.
+    """
+    if times is None:
+        kept = np.unique(numbers, return_index=True)[1]
+    else:
+        kept = np.unique(np.stack((numbers, times)), axis=1, return_index=True)[1]
+    return np.sort(kept)
 
 
 def _count(column: np.ndarray[tuple[int, ...], np.dtype[np.bool_]] | None) -> int:

@@ -14,8 +14,9 @@ from metricat_hub.store.embedded.chunks import SLICE, read_raw
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from metricat_hub.model.samples import Appended, Batch, Times, Values
+    from metricat_hub.model.samples import Appended, Batch, Times
     from metricat_hub.store.embedded.core import Core
+    from metricat_hub.store.embedded.head import Run
 
 _MOST_HEADS = 4
 """The store rejects samples if this multiple of `head_samples` waits for packing, to limit memory."""
@@ -24,12 +25,13 @@ _SMALL_HEAD = 500_000
 
 def append(core: Core, batch: Batch, now: int, *, any_age: bool = False) -> Appended:
     """Store the new samples of a batch. The caller must hold `mutex`. See `accepting.accept`."""
-    return accepting.accept(_Target(core), batch, now, any_age=any_age)
+    return accepting.accept(_Target(core, now), batch, now, any_age=any_age)
 
 
 class _Target:
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, now: int) -> None:
         self._core = core
+        self._now = now
         self.settings = core.settings
         self.times = core.times
         self.rejected = core.rejected
@@ -37,8 +39,8 @@ class _Target:
     def stored(self, series: NDArray[np.int32], times: Times) -> tuple[NDArray[np.bool_], NDArray[np.uint64]]:
         return _stored(self._core, series, times)
 
-    def store(self, series: NDArray[np.int32], times: Times, values: Values) -> None:
-        _store(self._core, series, times, values)
+    def store(self, run: Run, *, in_order: bool) -> None:
+        _store(self._core, run, self._now, in_order=in_order)
 
 
 def _stored(core: Core, series: NDArray[np.int32], times: Times) -> tuple[NDArray[np.bool_], NDArray[np.uint64]]:
@@ -58,17 +60,17 @@ def _stored(core: Core, series: NDArray[np.int32], times: Times) -> tuple[NDArra
     return stored, bits
 
 
-def _store(core: Core, series: NDArray[np.int32], times: Times, values: Values) -> None:
-    """Write sorted samples to the file, then to memory."""
-    core.check_space()
+def _store(core: Core, run: Run, now: int, *, in_order: bool) -> None:
+    """Write samples to the file, then to memory."""
+    core.check_space(now)
     waiting = core.head.samples + core.packing.samples
     if waiting > _MOST_HEADS * max(core.settings.head_samples, _SMALL_HEAD):
         raise StoreUnavailableError(
             f"{core.folder}: {waiting} samples wait in memory to be packed. Retry later; if it persists, "
             "the disk is too slow or fails."
         )
-    core.head_row = core.write("INSERT INTO head (data) VALUES (?)", [(encoding.encode_batch(series, times, values),)])
-    core.head.add(series, times, values)
-    core.newest.add(series, times, values)
-    if times.min() <= core.past_until:
+    core.head_row = core.write("INSERT INTO head (data) VALUES (?)", [(encoding.encode_batch(run),)])
+    core.head.add(run)
+    core.newest.add(run, in_order=in_order)
+    if run.first <= core.past_until:
         core.past_changes += 1

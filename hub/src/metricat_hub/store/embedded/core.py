@@ -23,7 +23,7 @@ from metricat_hub.store.embedded.database import (
     open_for_writing,
     transaction,
 )
-from metricat_hub.store.embedded.head import Head, Parts
+from metricat_hub.store.embedded.head import Head, Parts, run_of
 from metricat_hub.store.embedded.label_index import LabelIndex
 from metricat_hub.store.embedded.newest import NewestValues
 from metricat_hub.store.embedded.segments import SegmentIndex, load
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from metricat_hub.store.embedded.settings import Settings
 
 _ANY_TIME = 2**62
+_SPACE_CHECK = 1000
+"""Milliseconds between two checks of the free space."""
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True):
@@ -55,6 +57,9 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True):
 
 class Core:
     """The shared state of the store. `mutex` protects it; `index_mutex` protects the index, and is acquired second."""
+
+    _space_checked = -_SPACE_CHECK
+    """When the filesystem had enough free space."""
 
     def __init__(self, folder: Path, settings: Settings, clock: Callable[[], int], *, read_only: bool = False) -> None:
         """Open the files.
@@ -134,9 +139,12 @@ class Core:
         if self.closed:
             raise StoreUnavailableError(f"{self.folder}: the store is closed. Open it again.")
 
-    def check_space(self) -> None:
-        """Raise StoreUnavailableError if the filesystem has less free space than the reserve."""
-        if not hasattr(os, "statvfs"):  # Windows
+    def check_space(self, now: int) -> None:
+        """Raise StoreUnavailableError if the filesystem has less free space than the reserve.
+
+        After a success, this checks again a second later: the call costs as much CPU as the encoding of a small batch.
+        """
+        if not hasattr(os, "statvfs") or 0 <= now - self._space_checked < _SPACE_CHECK:  # Windows has no statvfs
             return
         state = os.statvfs(self.folder)
         free = state.f_bavail * state.f_frsize
@@ -146,6 +154,7 @@ class Core:
                 f"{self.settings.reserve_bytes / 2**20:.1f} MiB in reserve. Free space on the disk, or set a smaller "
                 "--store.max-size."
             )
+        self._space_checked = now
 
     def write(self, statement: str, rows: Sequence[tuple[object, ...]]) -> int:
         """Run a statement for each row, all in one transaction; return the number of the last inserted row.
@@ -208,14 +217,14 @@ class Core:
         for row, data in run("SELECT number, data FROM head ORDER BY number"):
             self.head_row = row
             try:
-                series, times, values = encoding.decode_batch(data)
+                batch = run_of(*encoding.decode_batch(data))
             except encoding.DamagedError as error:
                 self.damaged_rows[row] = str(error)
                 continue
-            self.head.add(series, times, values)
-            self.newest.add(series, times, values)
-            active = self.times.known(series.astype("int64"))
-            self.times.update(series[active], times[active])
+            self.head.add(batch)
+            self.newest.add(batch)
+            active = self.times.known(batch.series.astype("int64"))
+            self.times.update(batch.series[active], batch.times[active])
 
     def _packed_until(self) -> int:
         """Return the end of the newest window, for a file in which the last packing did not store its time."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from metricat_hub.model.samples import Times, Values
+    from metricat_hub.store.embedded.head import Run
 
 Codec: TypeAlias = Literal["pcodec", "zstd"]
 
@@ -59,17 +60,19 @@ class Chunk:
     columns: Mapping[str, Values]
 
 
-def encode_batch(series: NDArray[np.int32], times: Times, values: Values) -> bytes:
-    """Encode a batch."""
-    first = int(times[0])
-    one_time = bool((times == first).all())
-    parts = [np.diff(series, prepend=np.int32(0)).tobytes()]
+def encode_batch(run: Run) -> bytes:
+    """Return the bytes of a batch."""
+    first = int(run.times[0])
+    one_time = run.first == run.last
+    steps = run.series.copy()
+    steps[1:] -= run.series[:-1]
+    parts = [steps.tobytes()]
     if not one_time:
-        parts.append((times - first).tobytes())
-    parts.append(values.tobytes())
+        parts.append((run.times - first).tobytes())
+    parts.append(run.values.tobytes())
     # LZ4 needs a quarter of zstd's CPU, and its tables stay in the CPU's cache. A batch lives for minutes.
     body = bytes([_LZ4 | one_time]) + bytes(cramjam.lz4.compress_block(b"".join(parts)))
-    return _BATCH.pack(_VERSION, zlib.crc32(body), len(series), first) + body
+    return _BATCH.pack(_VERSION, zlib.crc32(body), len(run), first) + body
 
 
 def decode_batch(data: bytes) -> tuple[NDArray[np.int32], Times, Values]:

@@ -278,17 +278,16 @@ class Head:
         """Hashes of the series of all batches, with which the next head starts."""
         return self._seen
 
-    def add(self, series: NDArray[np.int32], times: Times, values: Values) -> None:
-        """Add sorted samples."""
-        self.samples += len(series)
-        if not self._added_to_table(series, times, values):
-            self._add_run(run_of(series, times, values))
+    def add(self, run: Run) -> None:
+        """Add samples."""
+        self.samples += len(run)
+        if not self._added_to_table(run):
+            self._add_run(run)
 
-    def _added_to_table(self, series: NDArray[np.int32], times: Times, values: Values) -> bool:
-        time = int(times[0])
-        if not bool((times == time).all()):
+    def _added_to_table(self, run: Run) -> bool:
+        if run.first != run.last:
             return False
-        key = series.tobytes()
+        key = run.series.tobytes()
         table = self._tables.get(key)
         if table is None:
             digest = hash(key)
@@ -297,11 +296,11 @@ class Head:
                     self._seen.clear()
                 self._seen.add(digest)
                 return False
-            table = self._tables[key] = _GrowingTable(series.copy())
+            table = self._tables[key] = _GrowingTable(run.series.copy())
             self._lowest = self._highest = self._index = None
-        if time <= table.last:
+        if run.first <= table.last:
             return False
-        table.add(time, values)
+        table.add(run.first, run.values)
         return True
 
     def _add_run(self, run: Run) -> None:

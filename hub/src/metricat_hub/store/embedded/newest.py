@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from metricat_hub.model.samples import Times, Values
+    from metricat_hub.store.embedded.head import Run
 
 
 class NewestValues:
@@ -20,14 +21,14 @@ class NewestValues:
         """0: no sample has arrived."""
         self.values: Values = np.zeros(1024)
 
-    def add(self, series: NDArray[np.int32], times: Times, values: Values) -> None:
-        """Add samples, sorted by series, then by time."""
-        self._grow(int(series[-1]) + 1)
-        if not bool((series[1:] > series[:-1]).all()):
+    def add(self, run: Run, *, in_order: bool = False) -> None:
+        """Add samples. In order: each series has one sample, which is newer than the series' newest sample."""
+        series, times, values = run.series, run.times, run.values
+        self._grow(run.highest + 1)
+        if not in_order:
             last = np.append(series[1:] != series[:-1], [True])
             series, times, values = series[last], times[last], values[last]
-        newer = times >= self.times[series]
-        if not bool(newer.all()):
+            newer = times >= self.times[series]
             series, times, values = series[newer], times[newer], values[newer]
         self.times[series] = times
         self.values[series] = values

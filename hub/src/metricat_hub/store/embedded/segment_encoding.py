@@ -30,10 +30,7 @@ _LIMITS = tuple(float(np.iinfo(width).max) for width in _WIDTHS)
 
 def encode(part: Part, bounds: bytes) -> bytes:
     """Return the bytes of samples. The checksum includes the bounds, which are the other columns of the row."""
-    if isinstance(part, Table):
-        body = bytes([_TABLE]) + _encode_table(part)
-    else:
-        body = bytes([_RUN]) + encode_batch(part.series, part.times, part.values)
+    body = bytes([_TABLE]) + _encode_table(part) if isinstance(part, Table) else bytes([_RUN]) + encode_batch(part)
     return zlib.crc32(body, zlib.crc32(bounds)).to_bytes(_CHECKSUM, "little") + body
 
 

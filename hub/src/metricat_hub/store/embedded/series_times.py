@@ -43,6 +43,10 @@ class SeriesTimes:
         possible[possible] = self.active[numbers[possible]]
         return possible
 
+    def all_known(self, numbers: NDArray[np.int64]) -> bool:
+        """Return whether all numbers are active series. The numbers ascend."""
+        return bool(numbers[0] >= 0 and numbers[-1] < len(self.active) and self.active[numbers].all())
+
     def update(self, numbers: NDArray[np.int32], times: Times) -> None:
         """Update the times with new samples, sorted by series, then by time."""
         np.maximum.at(self.newest, numbers, times)

@@ -14,6 +14,7 @@ import numpy as np
 from metricat_hub.model.errors import StoreUnavailableError
 from metricat_hub.model.self_metrics import Sample
 from metricat_hub.store import accepting
+from metricat_hub.store.embedded.head import merge
 from metricat_hub.store.embedded.settings import DAY, MINUTE, Settings
 from metricat_hub.store.postgresql import registry, selection
 from metricat_hub.store.postgresql.connections import Connections
@@ -28,7 +29,8 @@ if TYPE_CHECKING:
     from metricat_hub.model.labels import Labels
     from metricat_hub.model.metadata import Metadata
     from metricat_hub.model.ports import Hints, Matcher, Selection, Series, Tier
-    from metricat_hub.model.samples import Appended, Batch, Numbers, Times, Values
+    from metricat_hub.model.samples import Appended, Batch, Numbers, Times
+    from metricat_hub.store.embedded.head import Run
 
 T = TypeVar("T")
 _READERS = 4
@@ -322,7 +324,7 @@ class _Target:
         self.settings = state.settings
         self.times = state.times
         self.rejected = state.rejected
-        self._parts: list[tuple[NDArray[np.int32], Times, Values]] = []
+        self._parts: list[Run] = []
 
     def stored(self, series: NDArray[np.int32], times: Times) -> tuple[NDArray[np.bool_], NDArray[np.uint64]]:
         self.flush()  # a sample of an earlier batch of the group may have the same time
@@ -339,17 +341,15 @@ class _Target:
                 bits[begin:stop] = np.ascontiguousarray(values).view(np.uint64)[found]
         return stored, bits
 
-    def store(self, series: NDArray[np.int32], times: Times, values: Values) -> None:
-        self._parts.append((series, times, values))
+    def store(self, run: Run, *, in_order: bool) -> None:
+        del in_order
+        self._parts.append(run)
 
     def flush(self) -> None:
         """Write the samples of all batches so far, in one transaction."""
         if not self._parts:
             return
-        series, times, values = (np.concatenate(column) for column in zip(*self._parts, strict=True))
-        if len(self._parts) > 1:
-            order = np.lexsort((times, series))
-            series, times, values = series[order], times[order], values[order]
+        merged = merge(self._parts)
         self._parts.clear()
         with self._state.writer() as connection:
-            self._layout.insert(connection, series, times, values)
+            self._layout.insert(connection, merged.series, merged.times, merged.values)

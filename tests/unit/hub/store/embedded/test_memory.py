@@ -13,7 +13,7 @@ from metricat_hub.promql.limits import Limits
 from metricat_hub.store.embedded import EmbeddedStore, Settings
 from metricat_hub.store.embedded.chunk_cache import ChunkCache
 from metricat_hub.store.embedded.encoding import Chunk
-from metricat_hub.store.embedded.head import Head, Run, Table
+from metricat_hub.store.embedded.head import Head, Run, Table, run_of
 from support.hub_store import BEGIN, MINUTE, SECOND, Clock, labels, matcher, named, open_store
 
 ENGINE = Engine(Limits())
@@ -44,9 +44,9 @@ def test_series_of_a_target_become_a_table_and_others_runs() -> None:
     head = Head()
     series = np.array([1, 5], np.int32)
     for time in range(3):
-        head.add(series, np.array([time, time]), np.array([time, 10.0 + time]))
-    head.add(series, np.array([1, 9]), np.array([7.0, 8.0]))
-    head.add(series, np.array([0, 0]), np.array([7.0, 8.0]))
+        head.add(run_of(series, np.array([time, time]), np.array([time, 10.0 + time])))
+    head.add(run_of(series, np.array([1, 9]), np.array([7.0, 8.0])))
+    head.add(run_of(series, np.array([0, 0]), np.array([7.0, 8.0])))
     parts = head.snapshot()
     tables = [part for part in parts if isinstance(part, Table)]
     assert [(one.times.tolist(), one.values.tolist()) for one in tables] == [([1, 2], [[1.0, 11.0], [2.0, 12.0]])]
@@ -58,10 +58,10 @@ def test_a_table_that_was_returned_does_not_change() -> None:
     head = Head()
     series = np.array([1, 2], np.int32)
     for time in range(5):
-        head.add(series, np.array([time, time]), np.array([time, time]))
+        head.add(run_of(series, np.array([time, time]), np.array([time, time])))
     before = head.overlapping(1, 2)[-1]
     for time in range(5, 50):
-        head.add(series, np.array([time, time]), np.array([time, time]))
+        head.add(run_of(series, np.array([time, time]), np.array([time, time])))
     assert isinstance(before, Table)
     assert before.times.tolist() == [1, 2, 3, 4]
     assert len(head.overlapping(2, 9)[-1]) == 2 * 49

@@ -11,6 +11,7 @@ from metricat_hub.model.ports import Hints
 from metricat_hub.model.samples import STALE, Batch
 from metricat_hub.store.embedded import Settings, encoding
 from metricat_hub.store.embedded.database import FILE
+from metricat_hub.store.embedded.head import run_of
 from support.hub_store import (
     BEGIN,
     HOUR,
@@ -238,7 +239,7 @@ def test_batches_keep_every_sample(rows: list[tuple[int, int, float]]) -> None:
     series = np.array([row[0] for row in rows], np.int32)
     times = np.array([row[1] for row in rows], np.int64)
     values = np.array([row[2] for row in rows], np.float64)
-    back = encoding.decode_batch(encoding.encode_batch(series, times, values))
+    back = encoding.decode_batch(encoding.encode_batch(run_of(series, times, values)))
     assert back[0].tolist() == series.tolist()
     assert back[1].tolist() == times.tolist()
     assert back[2].view(np.uint64).tolist() == values.view(np.uint64).tolist()

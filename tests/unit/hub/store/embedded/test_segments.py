@@ -16,7 +16,7 @@ from metricat_hub.model.samples import STALE, Batch
 from metricat_hub.store.embedded import EmbeddedStore, Settings, operations, segment_encoding
 from metricat_hub.store.embedded.database import FILE
 from metricat_hub.store.embedded.encoding import DamagedError
-from metricat_hub.store.embedded.head import Head, Table
+from metricat_hub.store.embedded.head import Head, Table, run_of
 from metricat_hub.store.embedded.segments import divided
 from support.hub_store import BEGIN, HOUR, MINUTE, SECOND, Clock, labels, named, open_store, read, write
 
@@ -99,7 +99,7 @@ def test_runs_are_divided_by_window_and_keep_their_samples(rows: list[tuple[int,
         # Ten series with the same time, and one alone.
         numbers = np.array([series, *range(100, 110)], np.int32)
         times = np.array([BEGIN + minute * MINUTE + at, *[BEGIN + at * MINUTE + 1] * 10])
-        head.add(numbers, times, np.arange(11.0) + at)
+        head.add(run_of(numbers, times, np.arange(11.0) + at))
     wanted = sorted(
         (number, time, value)
         for part in head.snapshot()
