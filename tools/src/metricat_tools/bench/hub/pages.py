@@ -1,7 +1,7 @@
 """Pages (scrape responses) of Metricat's agent on this machine, with values that change as on a busy machine.
 
-`python -m metricat_tools.bench.hub.pages FOLDER` serves the pages of a folder to any number of scrapers, and counts the
-requests of each by its User-Agent.
+`python -m metricat_tools.bench.hub.pages FOLDER SECONDS` serves the pages of a folder to any number of scrapers that
+scrape at this interval. It counts the requests and the missed scrapes of each scraper, by its User-Agent.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import json
 import re
 import sys
+import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,11 +131,39 @@ def write(folder: Path, page: Page, count: int) -> int:
     return size
 
 
+class Requests:
+    """The requests of scrapers."""
+
+    def __init__(self, interval: float) -> None:
+        """`interval` is the time in seconds between two scrapes of a target."""
+        self._interval = interval
+        self._last: dict[tuple[str, bytes], float] = {}
+        self.scrapes: Counter[str] = Counter()
+        self._missed: Counter[str] = Counter()
+
+    def add(self, scraper: str, target: bytes, now: float) -> None:
+        """Count a request at a time in seconds."""
+        self.scrapes[scraper] += 1
+        before = self._last.get((scraper, target), now)
+        self._missed[scraper] += max(0, round((now - before) / self._interval) - 1)
+        self._last[scraper, target] = now
+
+    def missed(self, now: float) -> dict[str, int]:
+        """Return the missed scrapes of each scraper: intervals without a request between two requests of a target.
+
+        A scrape that is late by less than half an interval is not missed, at the end of a measurement either.
+        """
+        found = Counter({scraper: self._missed[scraper] for scraper in self.scrapes})
+        for (scraper, _), last in self._last.items():
+            found[scraper] += max(0, round((now - last) / self._interval) - 1)
+        return dict(found)
+
+
 class _Protocol(asyncio.Protocol):
     """One connection. Each target has a parameter `i`, and its pages follow each other."""
 
     pages: ClassVar[list[bytes]] = []
-    requests: ClassVar[Counter[str]] = Counter()
+    requests: ClassVar[Requests]
     places: ClassVar[Counter[bytes]] = Counter()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -147,12 +176,14 @@ class _Protocol(asyncio.Protocol):
         while b"\r\n\r\n" in self._data:
             head, _, self._data = self._data.partition(b"\r\n\r\n")
             if head.startswith(b"GET /count"):
-                self._send(json.dumps(self.requests).encode(), b"application/json")
+                found = {"scrapes": self.requests.scrapes, "missed": self.requests.missed(time.monotonic())}
+                self._send(json.dumps(found).encode(), b"application/json")
                 continue
             agent = re.search(rb"user-agent: ([^/\r]*)", head, re.IGNORECASE)
             name = agent[1].decode().lower() if agent else ""
-            self.requests[name] += 1
-            target = name.encode() + head.split(b" ", 2)[1]
+            path = head.split(b" ", 2)[1]
+            self.requests.add(name, path, time.monotonic())
+            target = name.encode() + path
             self.places[target] += 1
             self._send(self.pages[self.places[target] % len(self.pages)], b"text/plain; version=0.0.4")
 
@@ -170,4 +201,5 @@ async def _serve() -> None:
 
 if __name__ == "__main__":
     _Protocol.pages += [path.read_bytes() for path in sorted(Path(sys.argv[1]).iterdir())]
+    _Protocol.requests = Requests(float(sys.argv[2]))
     asyncio.run(_serve())

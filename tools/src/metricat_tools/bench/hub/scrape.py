@@ -35,7 +35,7 @@ def measure(folder: Path, targets: int, interval: int, seconds: int) -> list[Fig
     """Return the figures of each program, for this number of targets; `interval` and `seconds` are in seconds."""
     pages.write(folder / "pages", pages.parse(pages.read(), SERIES), 60)
     with ExitStack() as stack:
-        command = [sys.executable, "-m", pages.__name__, str(folder / "pages")]
+        command = [sys.executable, "-m", pages.__name__, str(folder / "pages"), str(interval)]
         (folder / "server").mkdir()
         source = stack.enter_context(announced("server", command, folder / "server"))
         config = _config(source.url.removeprefix("http://"), targets, interval)
@@ -45,7 +45,7 @@ def measure(folder: Path, targets: int, interval: int, seconds: int) -> list[Fig
             stack.enter_context(victoria_metrics(folder / "victoria-metrics", config)),
         ]
         time.sleep(2.5 * interval)
-        used = _measured(source, servers, targets, interval, seconds)
+        used = _measured(source, servers, seconds)
     title = f"{targets:,} targets x {SERIES} series, every {interval} s"
     own, other = used["hub"], used["Prometheus"]
 
@@ -83,24 +83,21 @@ def _config(host: str, targets: int, interval: int) -> dict[str, Any]:
     return {"global": {"scrape_interval": f"{interval}s", "scrape_timeout": f"{interval}s"}, "scrape_configs": jobs}
 
 
-def _measured(source: Server, servers: list[Server], targets: int, interval: int, seconds: int) -> dict[str, _Use]:
+def _measured(source: Server, servers: list[Server], seconds: int) -> dict[str, _Use]:
     first = _requests(source)
     cpu = {one.name: machine.cpu_seconds(one.pid) for one in servers}
-    begin = time.monotonic()
     time.sleep(seconds)
     last = _requests(source)
-    took = time.monotonic() - begin
     found = {}
     for one in servers:
         agent = _AGENTS[one.name]
-        scrapes = last.get(agent, 0) - first.get(agent, 0)
+        scrapes = last["scrapes"].get(agent, 0) - first["scrapes"].get(agent, 0)
         spent = machine.cpu_seconds(one.pid) - cpu[one.name]
-        # Each target has a scrape in each whole interval, wherever the interval begins.
-        missed = max(0, targets * int(took // interval) - scrapes)
+        missed = last["missed"].get(agent, 0) - first["missed"].get(agent, 0)
         found[one.name] = _Use(spent / max(1, scrapes * SERIES), missed, *machine.memory(one.pid))
     return found
 
 
-def _requests(source: Server) -> dict[str, int]:
+def _requests(source: Server) -> dict[str, dict[str, int]]:
     with urllib.request.urlopen(f"{source.url}/count", timeout=60) as response:
         return dict(json.load(response))
