@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from metricat_hub.config.store_url import Kind
     from metricat_hub.model.ports import ManagedStore
 
+_ROUND_SECONDS = 1.0
+"""The CPU time of a round of maintenance. Rounds are ten seconds apart, so maintenance uses a tenth of a core.
+
+A window of two hours has 650 rounds: enough for the chunks of 500,000 series.
+"""
+
 
 def open_store(settings: Settings, clock: Callable[[], int]) -> ManagedStore:
     """Open the store that the settings name.
@@ -41,6 +47,7 @@ def store_settings(settings: Settings) -> StoreSettings:
         hour_retention=settings.store.hours,
         max_bytes=settings.store.max_bytes,
         series_limit=settings.store.max_series,
+        round_seconds=_ROUND_SECONDS,
         query_samples=settings.query.samples,
         query_series=settings.query.series,
     )

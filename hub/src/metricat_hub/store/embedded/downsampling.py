@@ -1,4 +1,7 @@
-"""Downsampling of complete raw windows to the tier 1m, and of complete days of that tier to the tier 1h."""
+"""Downsampling: complete raw windows become points of the tier 1m, and complete days of those become points of 1h.
+
+The iterators do a part of the work at each step, with at most one transaction.
+"""
 
 from __future__ import annotations
 
@@ -26,40 +29,41 @@ if TYPE_CHECKING:
 _AT_ONCE = 256
 
 
-def downsample_complete(core: Core, now: int) -> int:
-    """Downsample every complete raw window, then every complete day; return the number of windows."""
-    due = RAW.base((now - core.settings.out_of_order) // RAW.size)
-    done = _advance(core, RAW, due, "by_minute", _minutes_of)
+def due(core: Core, now: int) -> int:
+    """Return the end of the last raw window that is complete."""
+    return RAW.base((now - core.settings.out_of_order) // RAW.size)
+
+
+def downsample_complete(core: Core, now: int) -> Iterator[None]:
+    """Downsample every raw window that is complete, then every complete day."""
+    yield from _advance(core, RAW, due(core, now), "by_minute", _minutes_of)
     days = core.progress.by_minute // BY_MINUTE.size * BY_MINUTE.size
-    return done + _advance(core, BY_MINUTE, days, "by_hour", _hours_of)
+    yield from _advance(core, BY_MINUTE, days, "by_hour", _hours_of)
 
 
-def downsample_outdated(core: Core) -> int:
-    """Downsample chunks again that late samples have changed; return the number of chunks."""
-    done = 0
+def downsample_outdated(core: Core) -> Iterator[None]:
+    """Downsample again what late samples have changed."""
     while True:
         with core.readers.borrow() as connection:
             rows = connection.execute("SELECT id FROM outdated ORDER BY id LIMIT ?", (_AT_ONCE,)).fetchall()
         if not rows:
-            return done
+            return
         by_window: dict[int, list[int]] = {}
         for (chunk,) in rows:
             by_window.setdefault(window_of(chunk), []).append(number_of(chunk))
         for window, numbers in by_window.items():
-            _minutes_of(core, window, numbers)
+            yield from _minutes_of(core, window, numbers)
             day = BY_MINUTE.window(RAW.end(window))
             if BY_MINUTE.end(day) <= core.progress.by_hour:
-                _hours_of(core, day, numbers)
+                yield from _hours_of(core, day, numbers)
         with core.mutex, transaction(core.writer):
             core.writer.executemany("DELETE FROM outdated WHERE id = ?", rows)
-        done += len(rows)
 
 
 def _advance(
-    core: Core, layout: Layout, due: int, field: str, run: Callable[[Core, int, Sequence[int] | None], None]
-) -> int:
+    core: Core, layout: Layout, until: int, field: str, run: Callable[[Core, int, Sequence[int] | None], Iterator[None]]
+) -> Iterator[None]:
     """Process the windows of a tier that end until a time, in ascending order."""
-    done = 0
     while True:
         reached: int = getattr(core.progress, field)
         with core.readers.borrow() as connection:
@@ -67,23 +71,22 @@ def _advance(
                 f"SELECT id FROM {layout.table} WHERE id >= ? ORDER BY id LIMIT 1",  # noqa: S608 -- a constant
                 (identity(layout.window(reached + 1), 0),),
             ).fetchone()
-        end = due if found is None else layout.end(window_of(found[0]))
-        if found is not None and end <= due:
-            run(core, window_of(found[0]), None)
-            done += 1
+        end = until if found is None else layout.end(window_of(found[0]))
+        if found is not None and end <= until:
+            yield from run(core, window_of(found[0]), None)
         else:
-            end = due
+            end = until
         if end > reached:
             progress = msgspec.structs.replace(core.progress, **{field: end})
             with core.mutex:
                 with transaction(core.writer):
                     core.save_progress(progress)
                 core.progress = progress
-        if end >= due:
-            return done
+        if end >= until:
+            return
 
 
-def _minutes_of(core: Core, window: int, numbers: Sequence[int] | None = None) -> None:
+def _minutes_of(core: Core, window: int, numbers: Sequence[int] | None = None) -> Iterator[None]:
     """Write the points of some series in a raw window. None: all series; then also remove times that no chunk uses."""
     start, end = RAW.base(window), RAW.end(window)
     day = BY_MINUTE.window(end)
@@ -108,11 +111,12 @@ def _minutes_of(core: Core, window: int, numbers: Sequence[int] | None = None) -
             new = tiers.downsample(raw.times, raw.columns["last"], kinds[number], previous.get(number))
             written.append((number, _merged(stored.get(number), new, start, end)))
         _write(core, BY_MINUTE, day, written, reader.damaged)
+        yield
     if numbers is None:
         _remove_unused_times(core, window, used)
 
 
-def _hours_of(core: Core, day: int, numbers: Sequence[int] | None = None) -> None:
+def _hours_of(core: Core, day: int, numbers: Sequence[int] | None = None) -> Iterator[None]:
     """Write the points of the tier 1h for a day."""
     start, end = BY_MINUTE.base(day), BY_MINUTE.end(day)
     window = BY_HOUR.window(end)
@@ -130,6 +134,7 @@ def _hours_of(core: Core, day: int, numbers: Sequence[int] | None = None) -> Non
             (number, _merged(stored.get(number), tiers.coarser(one), start, end)) for number, one in points.items()
         ]
         _write(core, BY_HOUR, window, written, reader.damaged)
+        yield
 
 
 def _slices(
@@ -138,7 +143,8 @@ def _slices(
     """Yield the rows of a window, some at a time, each time in a read transaction of its own."""
     if numbers is not None:
         with core.readers.borrow() as connection:
-            yield list(ChunkReader(connection).rows(layout, window, np.array(sorted(numbers), np.int32)))
+            rows = list(ChunkReader(connection).rows(layout, window, np.array(sorted(numbers), np.int32)))
+        yield rows
         return
     low, high = identity(window, 0), identity(window + 1, 0) - 1
     while True:

@@ -94,8 +94,8 @@ def _newest(parts: Iterable[Part], after: int) -> Iterator[Part]:
             yield kept
 
 
-def pack_window(core: Core, window: int, now: int) -> None:
-    """Write the samples of a window's segments into chunks.
+def pack_window(core: Core, window: int, now: int) -> Iterator[None]:
+    """Write the samples of a window's segments into chunks. Yield after each transaction.
 
     An interruption at any moment loses nothing: segments are deleted after their samples are in chunks, and a chunk has
     each time once.
@@ -111,9 +111,11 @@ def pack_window(core: Core, window: int, now: int) -> None:
             batch.append(part)
             if len(batch) == _AT_ONCE:
                 write_parts(core, window, batch, level)
+                yield
                 batch = []
         if batch:
             write_parts(core, window, batch, level)
+            yield
     _remove(core, window, own, damaged)
 
 

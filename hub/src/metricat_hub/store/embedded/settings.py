@@ -1,5 +1,6 @@
-"""The settings of the embedded store. All times are in milliseconds."""
+"""The settings of the embedded store. All times are in milliseconds, apart from `round_seconds`."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -33,6 +34,8 @@ class Settings:
 
     A sample of a table needs 8 bytes, another one 20.
     """
+    round_seconds: float = math.inf
+    """Seconds of CPU time that a round of maintenance spends on chunks. The rest waits for the next round."""
     query_samples: int = 50_000_000
     """The number of samples that one selection may return."""
     query_series: int = 100_000

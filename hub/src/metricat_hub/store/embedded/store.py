@@ -141,11 +141,12 @@ class EmbeddedStore:
     def maintain(self, now: int | None = None, *, pack_all: bool = False) -> Maintained:
         """Pack, downsample, drop what is too old, and write the WAL back, as far as each is due.
 
-        Call it every few seconds, from a thread: a round may take minutes. Appending and queries continue.
+        Call it every few seconds, from a thread: `Settings.round_seconds` limits a round. Appending and queries
+        continue.
 
         Args:
             now: the time; None: that of the clock.
-            pack_all: also pack samples that could stay in memory.
+            pack_all: also pack samples that could stay in memory, and finish all work.
 
         Raises:
             StoreUnavailableError: the disk is full or fails. No sample is lost; a later call continues.

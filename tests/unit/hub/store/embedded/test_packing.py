@@ -243,3 +243,36 @@ def test_batches_keep_every_sample(rows: list[tuple[int, int, float]]) -> None:
     assert back[0].tolist() == series.tolist()
     assert back[1].tolist() == times.tolist()
     assert back[2].view(np.uint64).tolist() == values.view(np.uint64).tolist()
+
+
+def test_round_writes_some_chunks_and_the_next_rounds_continue(tmp_path: Path) -> None:
+    """Each round has one transaction with at most 256 chunks, so appending waits for no more than that."""
+    clock = Clock(BEGIN + 2 * HOUR)
+    settings = Settings(round_seconds=0, head_samples=3000)
+    store = open_store(tmp_path, clock, settings)
+    series = [labels("m", at=str(at)) for at in range(1300)]
+    wanted = {one: [(BEGIN + minute * MINUTE, float(at)) for minute in (1, 2, 90)] for at, one in enumerate(series)}
+    write(store, wanted)
+    clock.now = BEGIN + 3 * HOUR
+    tables = ("chunks_raw", "chunks_1m")
+    sizes = dict.fromkeys(tables, 0)
+    rounds = 0
+    while not store.maintain().is_complete:
+        rounds += 1
+        before, sizes = sizes, {name: len(chunk_rows(tmp_path, name)) for name in tables}
+        added = [sizes[name] - before[name] for name in tables]
+        assert max(added) <= 256
+        assert 0 in added
+        clock.now += 10 * SECOND
+        new = {series[rounds]: [(clock.now, 7.0)]}
+        assert write(store, new).accepted == 1
+        wanted[series[rounds]] = [*wanted[series[rounds]], *new[series[rounds]]]
+        assert read(store, named("m")) == wanted
+        if rounds == 3:
+            store.close()
+            store = open_store(tmp_path, clock, settings)
+    assert rounds < 20
+    assert sizes == {"chunks_raw": 1300, "chunks_1m": 1300}
+    assert table(tmp_path, "segments") == []
+    assert read(store, named("m")) == wanted
+    assert store.maintain().is_complete
