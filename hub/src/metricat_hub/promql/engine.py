@@ -18,7 +18,7 @@ from metricat_hub.model.ports import BatchReader, Series
 from metricat_hub.promql import extended, parser
 from metricat_hub.promql.annotations import Annotations
 from metricat_hub.promql.context import Context
-from metricat_hub.promql.evaluate import Evaluator, Value
+from metricat_hub.promql.evaluate import Evaluator
 from metricat_hub.promql.limits import Limits, Usage, no_check, no_reservation
 from metricat_hub.promql.nodes import Node, RangeSelector, Subquery, kind, unwrapped
 from metricat_hub.promql.prepared.steps import NewestReader, Round
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from metricat_hub.model.labels import Labels
     from metricat_hub.model.ports import Reader, Tier
     from metricat_hub.model.samples import Times, Values
+    from metricat_hub.promql.evaluate_selectors import Value
 
 __all__ = ["LOOKBACK", "Engine", "Result"]
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from metricat_hub.model.labels import Labels
-    from metricat_hub.promql.evaluate import Evaluator
+    from metricat_hub.promql.evaluate_selectors import SelectorEvaluator
     from metricat_hub.promql.nodes import At, Node
     from metricat_hub.promql.vector import Indices, Mask
 
@@ -45,7 +45,7 @@ class _Reference:
     offset: int
 
 
-def enriched(evaluator: Evaluator, node: Call) -> Vector:
+def enriched(evaluator: SelectorEvaluator, node: Call) -> Vector:
     """Return the first argument's series with the labels of matching info series.
 
     Raises:
@@ -70,7 +70,7 @@ def _name_matchers(given: list[Matcher]) -> list[Matcher]:
 
 
 def _info_series(
-    evaluator: Evaluator, argument: Node, base: Vector, ignored: Sequence[bool], wanted: Sequence[Matcher]
+    evaluator: SelectorEvaluator, argument: Node, base: Vector, ignored: Sequence[bool], wanted: Sequence[Matcher]
 ) -> tuple[Vector, np.ndarray]:
     """Return the info series with the identifying labels of the base series, and the times of their samples."""
     reference = _shared_reference(evaluator, argument)
@@ -109,7 +109,7 @@ def _identifying_matchers(base: Vector, ignored: Sequence[bool]) -> Iterator[lis
         ]
 
 
-def _shared_reference(evaluator: Evaluator, argument: Node) -> _Reference:
+def _shared_reference(evaluator: SelectorEvaluator, argument: Node) -> _Reference:
     """Return the reference that all selectors of the argument share; the time of evaluation if they differ."""
     effective: set[tuple[int | None, int]] = set()
     first: _Reference | None = None
