@@ -40,7 +40,9 @@ def read(api: ApiServer, namespace: str, name: str) -> Release:
     except (KeyError, TypeError, ValueError, OSError, EOFError, binascii.Error, zlib.error) as error:
         stored = newest["metadata"]["name"]
         raise CommandError(
-            f"the Secret {stored} holds no Helm release. Use a file: helm get values {name} -n {namespace}"
+            f"cannot read the Helm release in the Secret {stored}: {str(error) or type(error).__name__}. "
+            f"Use a file with its values: helm get values {name} -n {namespace} -o yaml > values.yaml, "
+            "then metricat migrate values.yaml"
         ) from error
 
 

@@ -60,7 +60,7 @@ def generations(demo: DemoCluster) -> dict[str, int]:
 @pytest.mark.parametrize("seconds", [8, pytest.param(60, marks=pytest.mark.slow)])
 def test_two_releases_do_not_fight_about_a_target(demo: DemoCluster, notes: str, seconds: int) -> None:
     """Without claims, the operators wrote three times a second."""
-    assert f"already watch the same namespaces: {FIRST}." in notes
+    assert f"These operators (NAMESPACE/NAME) are:\n{FIRST}." in notes
     assert f"metricat.dev/operator={SECOND}" in notes
 
     manifest = {

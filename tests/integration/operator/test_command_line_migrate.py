@@ -57,6 +57,8 @@ def test_missing_and_damaged_releases_name_the_remedy(
     secret = {"metadata": metadata, "data": {"release": base64.b64encode(b"?").decode()}}
     cluster.api.call("POST", f"/api/v1/namespaces/{namespace}/secrets", secret)
     assert main(["migrate", "--release", "kps", "-n", namespace]) == 1
-    assert "the Secret broken holds no Helm release. Use a file: helm get values kps" in capsys.readouterr().err
+    error = capsys.readouterr().err
+    assert "cannot read the Helm release in the Secret broken: " in error
+    assert "Use a file with its values: helm get values kps -n" in error
     assert main(["migrate", "--release", "kps", "-n", namespace, "--as", "ada"]) == 1
     assert 'User "ada" cannot list resource "secrets"' in capsys.readouterr().err

@@ -61,7 +61,7 @@ def test_helm_release_above_the_limit_is_refused() -> None:
         assert helm_release.read(ApiServer(Credentials(url)), "default", "m").values == {"b": 1}
     with (
         server(body(secrets(bytes(65 << 20)))) as url,
-        pytest.raises(CommandError, match="holds no Helm release"),
+        pytest.raises(CommandError, match="cannot read the Helm release"),
     ):
         helm_release.read(ApiServer(Credentials(url)), "default", "m")
 

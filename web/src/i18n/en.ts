@@ -133,7 +133,7 @@ export const en = {
   "busiest.most": "Maximum",
   "busiest.none": "No values in this time range",
   "busiest.none.text":
-    "The ranking needs the recorded series of the shipped rules. They exist from the first round of rules on.",
+    "The ranking needs series of the shipped recording rules. They start at the first evaluation of the rules.",
   "busiest.peak": "Peak",
   "busiest.processes": "Processes at the peak",
   "compare.title": "Compare",

@@ -79,7 +79,7 @@ def parse(processes: Iterable[TopProcess], mask: str) -> Metrics:
 
 
 def parse_totals(totals: ProcessTotals, limits: Mapping[str, str | None], skips: Skips = UNCOUNTED) -> Metrics:
-    """Return the number of processes and threads by state, nothing if the system does not report states."""
+    """Return the processes and threads, in total and by state, and their limits; an empty list without states."""
     if not totals.states:
         return []
     return [

@@ -98,8 +98,10 @@ def _token(path: str) -> str:
             token = file.read().strip(" \t\r\n")
     except (OSError, UnicodeError) as error:
         raise ProbeError("permission", f"cannot read the token in {path}: {error}") from error
-    if not token or not token.isprintable():
-        raise ProbeError("permission", f"{path} does not contain a token; write the token into the file")
+    if not token:
+        raise ProbeError("permission", f"{path} is empty; write the token into the file")
+    if not token.isprintable():
+        raise ProbeError("permission", f"{path} has line breaks or control characters; write only the token")
     return token
 
 

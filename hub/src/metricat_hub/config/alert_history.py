@@ -17,7 +17,7 @@ _MOST = 100 * 365 * _DAY
 
 @dataclass(frozen=True, slots=True)
 class AlertHistorySettings:
-    """The retention of the history in milliseconds, and the Alertmanager whose alerts it records."""
+    """Settings of the alert history: its retention in milliseconds, and the Alertmanager to query for missed alerts."""
 
     retention: int
     alertmanager: Server | None

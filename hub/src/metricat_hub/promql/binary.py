@@ -281,7 +281,7 @@ class _Rows:
 
 
 def scalar_operation(node: Binary, vector: Vector, scalar: Values, *, vector_left: bool) -> Vector:
-    """Apply an operator to a vector and a scalar. It does not drop metric names."""
+    """Apply an operator to a vector and a scalar. The result keeps the metric names; the caller drops them."""
     left, right = (vector.values, scalar) if vector_left else (scalar, vector.values)
     if node.operator not in COMPARISONS:
         return vector.with_values(functions.arithmetic(node.operator, left, right))

@@ -34,6 +34,8 @@ _IDLE_STEP = 10_000
 _PATIENCE = 60_000
 """Milliseconds for which a notification waits for its receiver to exist."""
 _NO_MARK = Mark()
+_SILENCES, _WINDOWS = "/api/v1/silences", "/api/v1/maintenance-windows"
+"""Paths of the API, for messages."""
 
 
 class ControlError(HubError):
@@ -230,7 +232,7 @@ class Notifications:
     def silence(self, identifier: str) -> Silence:
         """Return a silence; raise `UnknownControlError` if none has the identifier."""
         with self._lock:
-            return _found(self._silences.get(identifier), "silence", identifier)
+            return _found(self._silences.get(identifier), "silence", _SILENCES, identifier)
 
     def add_silence(self, given: Silence, now: int) -> Silence:
         """Store a new silence; raise `ControlError` if it is not valid."""
@@ -273,7 +275,7 @@ class Notifications:
     def window(self, identifier: str) -> MaintenanceWindow:
         """Return a maintenance window; raise `UnknownControlError` if none has the identifier."""
         with self._lock:
-            return _found(self._windows.get(identifier), "maintenance window", identifier)
+            return _found(self._windows.get(identifier), "maintenance window", _WINDOWS, identifier)
 
     def add_window(self, given: MaintenanceWindow, now: int) -> MaintenanceWindow:
         """Store a new maintenance window; raise `ControlError` if it is not valid."""
@@ -378,9 +380,9 @@ def _event(kind: EventKind, alert: ActiveAlert, identifier: str, one: Acknowledg
     )
 
 
-def _found(one: T | None, kind: str, identifier: str) -> T:
+def _found(one: T | None, kind: str, path: str, identifier: str) -> T:
     if one is None:
-        raise UnknownControlError(f"no {kind} has the identifier {identifier[:100]!r}; list them with GET")
+        raise UnknownControlError(f"no {kind} has the identifier {identifier[:100]!r}; list them with GET {path}")
     return one
 
 

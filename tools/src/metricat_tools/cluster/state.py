@@ -52,7 +52,7 @@ class State:
         return self.folder / "log"
 
     def create(self) -> None:
-        """Create the folder if the disk has space for a cluster."""
+        """Create the folder; raise `ToolError` if the disk has too little space for a cluster."""
         _own(root())
         if shutil.disk_usage(root()).free < _NEEDED:
             raise ToolError(f"the disk of {root()} has too little space. A cluster needs {_NEEDED >> 20} MiB")

@@ -44,7 +44,8 @@ FAST, SMALL = 4, 8
 COLUMNS = ("last", "lost", "min", "max", "avg", "count")
 """The columns of a chunk in their order. A raw chunk has its values in `last`.
 
-`lost`: how much a counter lost by resets since the point before, so that `last` plus all of `lost` never decreases.
+`lost` is the sum of a counter's values before each reset since the previous point. So `last` plus all of `lost` never
+decreases.
 """
 
 
