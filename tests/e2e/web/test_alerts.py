@@ -83,7 +83,7 @@ def test_an_editor_acknowledges_and_silences_an_alert(
     page.get_by_role("button", name="Silence", exact=True).click()
     expect(dialog.get_by_label(f'alertname="{ALERT}"')).to_be_checked()
     expect(dialog.get_by_label('node="web-1"')).to_be_checked()
-    expect(dialog).to_contain_text("Matches 1 of the present alerts.")
+    expect(dialog).to_contain_text("Matches 1 of the current alerts.")
     dialog.get_by_label("Comment").fill("planned work")
     dialog.get_by_role("button", name="Silence", exact=True).click()
     expect(page.locator(".summary-head")).to_contain_text("Silenced")
@@ -150,7 +150,7 @@ def test_a_threshold_of_a_pool_is_tried_saved_and_undone(page: Page, hub: HubPro
     expect(page.get_by_role("region", name="Try now")).to_contain_text("web-2")
     page.get_by_role("button", name="Backtest over the time range").click()
     expect(page.get_by_role("figure", name="Value of the expression in this time range")).to_be_visible()
-    page.get_by_label("Why, for the history of the rule").fill("green has little memory")
+    page.get_by_label("Reason of the change").fill("green has little memory")
     page.get_by_role("button", name="Save").click()
     expect(page.locator(".events").last).to_contain_text("green has little memory")
     assert hub.get(path).json["settings"]["pools"] == {"green": {"warning": {"threshold": 1.0}}}

@@ -99,7 +99,7 @@ def test_the_busiest_node_of_the_last_day_leads_to_the_cause(page: Page, day: Da
     assert abs(query["at"] * 1000 - (day.busy_from + day.busy_to) / 2) <= 2 * MINUTE
     assert query["from"] < query["at"] < query["to"]
 
-    page.get_by_role("button", name="Show the present processes").click()
+    page.get_by_role("button", name="Show the current processes").click()
     expect(page.get_by_role("heading", name="Top processes", exact=True)).to_be_visible()
     expect(processes.locator("tbody tr").filter(has_text=CAUSE)).to_have_count(0)
 

@@ -99,13 +99,15 @@ def test_a_dead_letter_is_sent_again_and_another_removed(browser: Browser, setup
     expect(rows).to_have_count(1)
     expect(rows).to_contain_text(ALERT)
     expect(rows).to_contain_text("status 400: unknown path <secret>")
-    expect(page.get_by_role("list", name="chat")).to_contain_text("1 given up")
+    expect(page.get_by_role("list", name="chat")).to_contain_text("1 dead letters")
     assert "open-sesame" not in page.content()
 
     setup.webhook.replies = [Reply(200)]
     sent = len(setup.webhook.requests)
     rows.get_by_role("button", name="Send again").click()
-    expect(page.get_by_text("No notification was given up.")).to_be_visible()
+    expect(
+        page.get_by_text("No dead letter. A dead letter is a notification that the hub no longer tries to deliver.")
+    ).to_be_visible()
     setup.webhook.wait(sent + 1, 60)
     assert ALERT in setup.webhook.requests[sent].body.decode()
     assert letters() == []
@@ -117,7 +119,9 @@ def test_a_dead_letter_is_sent_again_and_another_removed(browser: Browser, setup
     page.reload()
     expect(rows).to_contain_text("SecondAlert")
     rows.get_by_role("button", name="Remove").click()
-    expect(page.get_by_text("No notification was given up.")).to_be_visible()
+    expect(
+        page.get_by_text("No dead letter. A dead letter is a notification that the hub no longer tries to deliver.")
+    ).to_be_visible()
     assert letters() == []
     assert errors.found == []
     page.context.close()

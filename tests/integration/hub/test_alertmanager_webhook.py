@@ -191,6 +191,6 @@ def test_invalid_message_is_rejected_with_the_reason(hub: HubProcess) -> None:
 def test_unreachable_alertmanager_is_a_problem(hub: HubProcess) -> None:
     assert eventually(lambda: bool(hub.get("/api/status").json["problems"]), 60)
     [problem] = hub.get("/api/status").json["problems"]
-    assert "does not answer" in problem
+    assert "does not respond" in problem
     assert "Check Alertmanager and --alert-history.alertmanager-url." in problem
     assert hub.get("/readyz").status == 200  # the hub works without it

@@ -90,7 +90,7 @@ def test_no_sample_is_lost_or_doubled_while_the_network_is_cut(tmp_path: Path, k
             assert "the result covers only samples since" in warning
             old = hub.get("/api/v1/query", query="pushed", time=str(time.time() - 86_400))
             assert (old.status, old.json["errorType"]) == (503, "unavailable")
-            assert "The hub has recent samples only: since" in old.json["error"]
+            assert "only recent samples are available: since" in old.json["error"]
             os.kill(hub.process.pid, signal.SIGKILL)
             hub.process.wait()
         with hub_running(tmp_path / "hub", *arguments) as hub:
@@ -156,7 +156,7 @@ def test_read_only_hub_answers_as_its_server(tmp_path: Path) -> None:
         server.kill()
         down = hub.get("/api/v1/query", query="up")
         assert (down.status, down.json["errorType"]) == (503, "unavailable")
-        assert f"{server.url} does not answer: " in down.json["error"]
+        assert f"{server.url} does not respond: " in down.json["error"]
         status_down = hub.get("/api/status").json
         assert (status_down["status"], status_down["series"]) == ("degraded", None)
         assert hub.get("/api/v1/metrics/current").status == 503

@@ -1,4 +1,4 @@
-"""A store that also gives every accepted sample to outputs."""
+"""A store that also forwards every accepted sample to outputs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class FanOut:
-    """A store with outputs. Numbers of series are the store's."""
+    """A store with outputs. It uses the series numbers of the store."""
 
     def __init__(self, inner: ManagedStore, outputs: Sequence[Output]) -> None:
         self.inner = inner
@@ -46,7 +46,7 @@ class FanOut:
         return numbers
 
     def append(self, batch: Batch) -> Appended:
-        """Store samples, then put those that are not rejected into the queues of the outputs."""
+        """Store samples, then put the samples that were not rejected into the queues of the outputs."""
         numbers, index = np.unique(batch.series, return_inverse=True)
         labels = list(map(self._labels.get, numbers.tolist()))
         gone = np.array([one is None for one in labels], np.bool_)[index] if None in labels else None
@@ -109,7 +109,7 @@ class FanOut:
         return self.inner.problems()
 
     def close(self) -> None:
-        """Close the store, after the outputs have sent what waits, for at most a few seconds."""
+        """Wait a few seconds for the outputs to send waiting samples, then close the store."""
         for output in self.outputs:
             output.close()
         self.inner.close()

@@ -1,4 +1,4 @@
-"""Opening the store that the settings name, by the scheme of its URL."""
+"""Opens the store of the settings, by the scheme of its URL."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ A window of two hours has 650 rounds: enough for the chunks of 500,000 series.
 
 
 def open_store(settings: Settings, clock: Callable[[], int]) -> ManagedStore:
-    """Open the store that the settings name.
+    """Open the store in --store.url.
 
     Args:
-        settings: those of the hub.
+        settings: the settings of the hub.
         clock: returns the time in milliseconds.
 
     Raises:
-        StoreLockedError: another hub has it open.
-        StoreUnavailableError: it cannot be read or written now.
-        HubError: it cannot be used as it is set, or a library that it needs is missing.
+        StoreLockedError: another hub has the store open.
+        StoreUnavailableError: the store cannot be read or written now.
+        HubError: a setting of the store is not valid, or a required library is missing.
     """
     return _OPENERS[settings.store_url.kind](settings, clock)
 
 
 def store_settings(settings: Settings) -> StoreSettings:
-    """Return the retention and the limits of a store."""
+    """Return retention and limits of the store from the settings of the hub."""
     return StoreSettings(
         raw_retention=settings.store.raw,
         minute_retention=settings.store.minutes,
@@ -54,7 +54,7 @@ def store_settings(settings: Settings) -> StoreSettings:
 
 
 def query_limits(settings: Settings) -> Limits:
-    """Return the limits of queries."""
+    """Return the limits of queries from the settings of the hub."""
     return Limits(samples=settings.query.samples, series=settings.query.series, seconds=settings.query.timeout / 1000)
 
 
@@ -64,10 +64,10 @@ def require(module: str, extra: str, purpose: str) -> None:
     Args:
         module: the name of the library's module.
         extra: the extra of metricat-hub that installs it.
-        purpose: what needs it, such as "--store.url=postgresql:".
+        purpose: the setting that needs the library, such as "--store.url=postgresql:".
 
     Raises:
-        HubError: it is not installed. The message has the command that installs it.
+        HubError: the library is not installed. The message contains the command that installs it.
     """
     try:
         import_module(module)

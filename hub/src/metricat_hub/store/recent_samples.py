@@ -1,4 +1,4 @@
-"""The newest samples in memory, as they were appended: a cache that answers while a store is down."""
+"""The newest samples in memory: a cache that queries read while the store is down."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from metricat_hub.remote.records import Samples
 
 _ROW = 20
-"""Bytes of a sample: a number of four bytes, a time, a value."""
+"""Bytes of memory of a sample: series number (4 bytes), time, value."""
 _ENTRY = 600
 """Bytes of a batch beyond its samples."""
 _SERIES = 400
@@ -40,7 +40,7 @@ class _Rows(NamedTuple):
 
 
 class RecentSamples:
-    """A `Reader` over the newest samples, within bounds of bytes and age. Thread-safe."""
+    """A `Reader` over the newest samples, limited by size and age. Thread-safe."""
 
     def __init__(self, most_bytes: int, most_age: int, most_samples: int) -> None:
         """Keep samples.
@@ -51,7 +51,7 @@ class RecentSamples:
             most_samples: bound of one selection.
         """
         self.begin: int | None = None
-        """The cache is complete from this time on, in milliseconds; None: it has no sample yet."""
+        """The start of the time for which the cache is complete, in milliseconds; None: it has no samples."""
         self._most_bytes = most_bytes
         self._most_age = most_age
         self._most_samples = most_samples
@@ -129,7 +129,7 @@ class RecentSamples:
         return sorted({value for labels in found for label, value in labels if label == name})
 
     def metadata(self) -> Mapping[str, Metadata]:
-        """Return nothing: the cache has samples only."""
+        """Return no metadata: the cache has only samples."""
         return {}
 
     def _number(self, labels: Labels) -> int:

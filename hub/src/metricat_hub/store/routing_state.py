@@ -1,7 +1,7 @@
 """The state of routing in a SQLite file: groups, silences, maintenance windows and acknowledgements.
 
-A step stores its new state together with its notifications and events, in one transaction. They leave the file after
-the queue of deliveries and the history have them. So a crash neither loses a notification nor makes two of one.
+A step stores its new state together with its notifications and events in one transaction. They are removed from the
+file after the delivery queue and the alert history have stored them. So a crash neither loses nor duplicates one.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ CREATE TABLE IF NOT EXISTS acknowledgements (fingerprint TEXT PRIMARY KEY, body 
 CREATE TABLE IF NOT EXISTS outbox (id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, body BLOB NOT NULL) STRICT;
 """
 MOST_EVENTS = 100_000
-"""Events that wait for the history. Above it, the oldest ones are dropped."""
+"""The most events that wait for the alert history. Above it, the oldest are dropped."""
 
 
 def _encoded(value: object) -> object:
@@ -66,7 +66,7 @@ class RoutingState:
             StoreUnavailableError: the file cannot be opened, or a newer release wrote it.
         """
         self.damaged = 0
-        """Notifications and events that could not be read."""
+        """Number of damaged notifications and events."""
         self._path = folder / FILE
         self._file = SqliteFile(self._path, _SCHEMA, _VERSION)
 
@@ -130,11 +130,11 @@ class RoutingState:
         db.executemany("DELETE FROM marks WHERE fingerprint = ?", gone)
 
     def notifications(self, most: int = 100) -> Sequence[tuple[int, Notification]]:
-        """Return the first notifications that the queue of deliveries may not have yet, with their numbers."""
+        """Return the first notifications that the delivery queue may not have stored yet, with their numbers."""
         return self._outbox("notification", most, _notification)
 
     def events(self, most: int = 1000) -> Sequence[tuple[int, AlertEvent]]:
-        """Return the first events that the history may not have yet, with their numbers."""
+        """Return the first events that the alert history may not have stored yet, with their numbers."""
         return self._outbox("event", most, _event)
 
     def drop(self, numbers: Iterable[int]) -> None:

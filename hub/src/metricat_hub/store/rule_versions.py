@@ -1,4 +1,4 @@
-"""Versions of alert rules in a SQLite file. No version is changed or deleted."""
+"""Versions of alert rules in a SQLite file. Versions are never changed or deleted."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class RuleVersions:
         self._file = SqliteFile(folder / FILE, _SCHEMA, _VERSION)
 
     def current(self) -> dict[str, RuleVersion]:
-        """Return the newest version of each rule by its identifier, those of deleted rules too."""
+        """Return the newest version of each rule by identifier, including deleted rules."""
         query = (
             f"SELECT {_COLUMNS} FROM rule_versions JOIN "  # noqa: S608 -- constants
             "(SELECT rule, max(number) AS number FROM rule_versions GROUP BY rule) USING (rule, number) ORDER BY rule"
@@ -76,7 +76,7 @@ class RuleVersions:
 def _check(version: RuleVersion, newest: int) -> None:
     if newest != version.number - 1:
         raise StaleRuleError(
-            f"rule {version.rule} has version {newest}, and the change is based on version {version.number - 1}. "
+            f"rule {version.rule} has version {newest}, but the change is based on version {version.number - 1}. "
             "Read the rule again, and repeat the change."
         )
 

@@ -1,7 +1,7 @@
-"""Which batches of which collectors are stored, so that a repeated batch gets the answer of the first one.
+"""A log of stored batches by collector, so that a repeated batch gets the response of the first one.
 
-The answers are in SQLite, so that they survive a restart. Samples are stored before the answer. A crash between the two
-is harmless, because a sample that is stored again is a duplicate.
+The responses are in SQLite, so they survive a restart. Samples are stored before the response. A crash between the
+two is harmless, because samples that are sent again are duplicates.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 FILE = "batches.sqlite"
 KEPT = 1000
-"""Number of batches that are kept for each collector."""
+"""The number of batches kept for each collector."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS batches (
     collector TEXT NOT NULL, sequence INTEGER NOT NULL, digest BLOB NOT NULL, answer BLOB NOT NULL,
@@ -27,7 +27,7 @@ CREATE TABLE IF NOT EXISTS batches (
 
 
 class SequenceLog:
-    """The batches of a data directory. Thread-safe; its methods block."""
+    """The log of batches in a data directory. Thread-safe; its methods block."""
 
     def __init__(self, folder: Path | None) -> None:
         """Open the file in the folder; without a folder, keep the batches in memory."""
@@ -38,7 +38,7 @@ class SequenceLog:
         self._db.execute(_SCHEMA)
 
     def find(self, collector: str, sequence: int) -> tuple[bytes, bytes] | None:
-        """Return digest and answer of a collector's batch with this sequence number; None if none is stored."""
+        """Return digest and response of a collector's batch with this sequence number; None if it is not stored."""
         with self._lock:
             found = self._db.execute(
                 "SELECT digest, answer FROM batches WHERE collector = ? AND sequence = ?", (collector, sequence)
@@ -46,7 +46,7 @@ class SequenceLog:
         return (found[0], found[1]) if found else None
 
     def add(self, collector: str, sequence: int, batch: tuple[bytes, bytes]) -> None:
-        """Store digest and answer of a batch. Of each collector, keep the `KEPT` highest sequence numbers.
+        """Store digest and response of a batch. For each collector, keep the `KEPT` highest sequence numbers.
 
         Raises:
             StoreUnavailableError: the disk is full or fails.
@@ -60,7 +60,9 @@ class SequenceLog:
                     (collector, collector, KEPT),
                 )
         except sqlite3.OperationalError as error:
-            raise StoreUnavailableError(f"cannot write {FILE}: {error}. Free disk space.") from None
+            raise StoreUnavailableError(
+                f"cannot write {FILE}: {error}. Check the free space and the permissions of the data directory."
+            ) from None
 
     def close(self) -> None:
         """Close the file."""

@@ -1,4 +1,4 @@
-"""Numbers of series for stores and wrappers that have no index of their own."""
+"""Assigns numbers to series, for stores and wrappers without an index."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST = 1_000_000
 
 
 class SeriesNumbers:
-    """A number for each label set. Above a limit all are removed, and writers resolve them again. Thread-safe."""
+    """A number for each label set. Above a limit, all numbers become invalid. Thread-safe."""
 
     def __init__(self, most: int = _MOST) -> None:
         self.generation = 0
@@ -36,7 +36,7 @@ class SeriesNumbers:
         return len(self._labels)
 
     def resolve(self, labels: Sequence[Labels]) -> Numbers:
-        """Return the number of each series. A number is never used for another one."""
+        """Return the number of each series. A number is never reused for another series."""
         with self._lock:
             if len(self._numbers) + len(labels) > self._most and self._numbers:
                 self._numbers, self._labels = {}, {}
@@ -52,7 +52,7 @@ class SeriesNumbers:
             return found
 
     def samples(self, batch: Batch) -> tuple[Samples, NDArray[np.bool_] | None]:
-        """Return a batch with labels, and which of its samples have an unknown number; None: none has."""
+        """Return a batch with labels, and a mask of samples with an unknown number; None: all numbers are known."""
         labels = self._labels
         numbers, index = np.unique(batch.series, return_inverse=True)
         found = list(map(labels.get, numbers.tolist()))

@@ -1,4 +1,4 @@
-"""Results of appending, for wrappers that append only a part of a batch. Pure."""
+"""Converts results of appending for wrappers that append only a part of a batch. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def spread(appended: Appended, unknown: Mask | None) -> Appended:
-    """Return the result for a whole batch, of which only the samples that are not unknown were appended."""
+    """Return the result for a whole batch, if only the samples outside of the mask `unknown` were appended."""
     if unknown is None:
         return appended
     known = ~unknown
@@ -39,7 +39,7 @@ def spread(appended: Appended, unknown: Mask | None) -> Appended:
 
 
 def rejections(appended: Appended) -> Mask | None:
-    """Return which samples were not stored; None: none."""
+    """Return a mask of the rejected samples; None: no sample was rejected."""
     masks = [
         mask
         for mask in (appended.conflicting, appended.too_old, appended.too_new, appended.unknown)

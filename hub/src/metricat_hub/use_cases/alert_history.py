@@ -1,4 +1,4 @@
-"""Correction of the alert history after events were lost."""
+"""Corrects the alert history after events were lost."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def reconcile(history: AlertHistory, rules: Rules, before: int, now: int) -> None:
-    """Record the alerts of the rules, and end the episodes of alerts that no longer exist.
+    """Record the current alerts of the rules, and end the episodes of alerts that no longer exist.
 
     Args:
-        history: ignores events that it has.
-        rules: loaded.
-        before: only episodes that began earlier end. An evaluation that runs may have recorded later ones already.
-        now: the end of these episodes.
+        history: the alert history, which ignores events that it already has.
+        rules: the loaded rules with their alerts.
+        before: end only episodes that began before this time. A running evaluation may have recorded later ones.
+        now: the time at which these episodes end.
 
     Raises:
         StoreUnavailableError: the history is not available now.

@@ -1,6 +1,6 @@
-"""Alert rules that users read and change: the shipped ones, those of files, and those of the API.
+"""Alert rules that users read and change: shipped rules, rules in files, and rules of the API.
 
-A change is a new version. The evaluation uses it at once: `changed` is called after each one.
+A change creates a new version. The evaluation uses it immediately, because `changed` is called after each change.
 """
 
 from __future__ import annotations
@@ -43,24 +43,24 @@ _LONGEST = 400 * 86_400_000
 
 @dataclass(frozen=True, slots=True)
 class AlertRule:
-    """A rule, its version, and how its evaluation works."""
+    """An alert rule with its version and the status of its evaluation."""
 
     id: str
     source: Source
     name: str
     body: RuleBody | None
-    """As the user wrote it; None: a rule of a file, or a shipped alert with its defaults."""
+    """The rule as stored through the API; None: a rule in a file, or a shipped alert with its defaults."""
     group: Group
-    """Its compiled rules: one, or one for each level of a shipped alert."""
+    """The compiled rules: one, or one for each level of a shipped alert."""
     version: int = 0
-    """0: never changed through the API."""
+    """The version of the rule; 0: never changed through the API."""
     changed: RuleVersion | None = None
     statuses: Sequence[RuleStatus] = ()
     """The statuses of the compiled rules that are evaluated."""
 
     @property
     def enabled(self) -> bool:
-        """Whether any part of the rule is evaluated."""
+        """Whether the hub evaluates at least one compiled rule."""
         return bool(self.group.rules) and (self.body is None or self.body.enabled)
 
 
@@ -75,7 +75,7 @@ class DryRun:
 
 @dataclass(frozen=True, slots=True)
 class Backtest:
-    """When a rule would have been active. Times and the step are in milliseconds."""
+    """The result of a backtest: when a rule would have been active. Times and the step are in milliseconds."""
 
     start: int
     end: int
@@ -84,7 +84,7 @@ class Backtest:
 
 
 class AlertRules:
-    """The rules of a hub. Its methods block, and any thread may call them."""
+    """The alert rules of a hub. Thread-safe; its methods block."""
 
     def __init__(  # noqa: PLR0913 -- wiring
         self,
@@ -161,12 +161,12 @@ class AlertRules:
         found = next((one for one in self._of_files(groups) if one.id == identifier), None)
         if found is None:
             raise RuleNotFoundError(
-                f"no alert rule has the identifier {identifier[:100]!r}; list them with GET /api/alerts/rules"
+                f"no alert rule has the identifier {identifier[:100]!r}; list the rules with: GET /api/alerts/rules"
             )
         return found
 
     def versions(self, identifier: str) -> list[RuleVersion]:
-        """Return the versions of a rule, the oldest first, also of a deleted one."""
+        """Return the versions of a rule, the oldest first, even if the rule was deleted."""
         found = self._versions.of(identifier)
         if not found:
             self.get(identifier)
@@ -184,7 +184,10 @@ class AlertRules:
         """Store a new rule."""
         self._of_body("new", body)
         if sum(1 for one in self._versions.current().values() if one.body) >= MOST_RULES:
-            raise RuleConflictError(f"the API has {MOST_RULES} rules, which is its limit; write further ones to a file")
+            raise RuleConflictError(
+                f"{MOST_RULES} rules were created through the API, which is the limit; write further rules to a rule "
+                "file"
+            )
         identifier = f"r{secrets.token_hex(6)}"
         self._store(identifier, 1, "create", body, actor, comment)
         return self.get(identifier)
@@ -193,7 +196,7 @@ class AlertRules:
         """Replace a rule, or the settings of a shipped alert.
 
         Raises:
-            StaleRuleError: the rule has another version than the given one.
+            StaleRuleError: the rule does not have the given version.
         """
         self._check_version(identifier, version)
         self.preview(identifier, body)
@@ -201,20 +204,22 @@ class AlertRules:
         return self.get(identifier)
 
     def remove(self, identifier: str, version: int, actor: str, comment: str) -> None:
-        """Delete a rule. A shipped alert gets its defaults."""
+        """Delete a rule, or reset a shipped alert to its defaults."""
         self._check_version(identifier, version)
         if version == 0:
-            raise RuleConflictError(f"{identifier} has its default settings already, and a shipped alert stays")
+            raise RuleConflictError(
+                f"{identifier} is a shipped alert and already has its default settings; to stop it, disable its levels"
+            )
         self._store(identifier, version + 1, "delete", None, actor, comment)
 
     def restore(self, identifier: str, number: int | None, version: int, actor: str, comment: str) -> AlertRule | None:
-        """Make an earlier version the current one; without a number, the one before the current one.
+        """Make the version `number` the current one; None: undo the last change.
 
-        Return the rule; None if the earlier version is that the rule does not exist.
+        Return the rule; None if the rule did not exist in that version.
 
         Raises:
             RuleNotFoundError: the rule has no such version.
-            StaleRuleError: the rule has another version than the given one.
+            StaleRuleError: the rule does not have the given version.
         """
         found = self._versions.of(identifier)
         if not found:
@@ -228,7 +233,9 @@ class AlertRules:
         body = found[number - 1].body if number else None
         if body is None:
             if found[-1].body is None:
-                raise RuleConflictError(f"version {number} of {identifier} is that it does not exist, as now")
+                raise RuleConflictError(
+                    f"{identifier} did not exist in version {number} and does not exist now; restore another version"
+                )
             self._store(identifier, version + 1, "restore", None, actor, comment)
             return self.get(identifier) if identifier in self._shipped else None
         self._check_body(identifier, body)
@@ -238,7 +245,7 @@ class AlertRules:
     # Trying
 
     def dry_run(self, rule: AlertRule, cancellation: Cancellation) -> DryRun:
-        """Evaluate a rule as if it had been evaluated for as long as it needs to fire."""
+        """Evaluate a rule over as much history as its `for` duration needs; return the alerts it would have now."""
         now = self._now()
         alerts: list[Alert] = []
         errors: list[str] = []
@@ -255,19 +262,19 @@ class AlertRules:
         return DryRun(now, sorted(alerts, key=lambda alert: alert.labels), errors)
 
     def backtest(self, rule: AlertRule, start: int, end: int, step: int, cancellation: Cancellation) -> Backtest:
-        """Return when a rule would have been active from start to end. Step 0: the rule's interval, or longer.
+        """Return when a rule would have been active from start to end. A step of 0 means at least the rule's interval.
 
         Raises:
             InvalidParameterError: the range or the step is not valid.
         """
         if not start < end:
-            raise InvalidParameterError("start", "it is not before the end; give an earlier time")
+            raise InvalidParameterError("start", "the start is not before the end; set an earlier start")
         if end - start > _LONGEST:
-            raise InvalidParameterError("start", "the range is longer than 400 days; give a later time")
+            raise InvalidParameterError("start", "the range is longer than 400 days; set a later start")
         step = step or self._step(rule.group, end - start)
         if (end - start) // step > _MOST_STEPS:
             raise InvalidParameterError(
-                "step", f"the range has more than {_MOST_STEPS} evaluations; give a longer step, or a shorter range"
+                "step", f"the range has more than {_MOST_STEPS} evaluations; set a longer step, or a shorter range"
             )
         query = self._query(cancellation)
         found = [

@@ -1,7 +1,7 @@
-"""Alerts that a Prometheus recorded while the hub did not run, from its series `ALERTS` and `ALERTS_FOR_STATE`.
+"""Reads alerts of the time while the hub did not run from Prometheus' series `ALERTS` and `ALERTS_FOR_STATE`.
 
-The samples have the exact times of the evaluations. `ALERTS_FOR_STATE` has the start of the alert as its value, so a
-gap in the samples of one alert is a gap of Prometheus, and another value is another alert.
+The samples have the exact times of the evaluations. The value of `ALERTS_FOR_STATE` is the start of the alert. So a gap
+with an equal value afterwards is an outage of Prometheus, and a different value means another episode of the alert.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ if TYPE_CHECKING:
     from metricat_hub.model.ports import Reader
 
 FILLED = "prometheus"
-"""The source of an episode that was read from the series of a Prometheus."""
+"""The source of episodes that the hub read from Prometheus' series."""
 SOURCES = (SOURCE, FILLED)
 """The sources of episodes whose rules a Prometheus evaluates."""
 START_NOT_OBSERVED = {"reason": "the start was not observed"}
 _SPAN = 6 * 3_600_000
-"""Milliseconds of one selection, which bound the memory."""
+"""The time range of one selection in milliseconds, which limits the memory."""
 _INTERVAL = 60_000
 """The assumed time between two evaluations of an alert with one sample, in milliseconds."""
 _LATE = 10_000
-"""Milliseconds that an evaluation may be late."""
+"""Milliseconds by which an evaluation may be late."""
 _MOST_KNOWN = 1_000
 
 
 @dataclass(slots=True)
 class Period:
-    """A time in which an alert fired."""
+    """A period in which an alert fired."""
 
     labels: Labels
     active: float | None
@@ -52,7 +52,7 @@ class Period:
 
 
 def periods(reader: Reader, start: int, end: int) -> list[Period]:
-    """Return when alerts fired between two times, by their start.
+    """Return the periods in which alerts fired between two times, sorted by start.
 
     Raises:
         HubError: the server cannot be queried.
@@ -120,12 +120,12 @@ def fill(  # noqa: PLR0913 -- the parts that it connects
     *,
     with_firing: bool,
 ) -> None:
-    """Record the alerts of a Prometheus that the history lacks, and the ends that it lacks.
+    """Record alerts of a Prometheus, and ends of alerts, that the alert history does not have.
 
     Args:
-        history: gets the events. What it has remains unchanged.
-        reader: reads from Prometheus.
-        sent: returns the labels of an alert as Prometheus sends it to Alertmanager; None: it does not send it.
+        history: the alert history. Existing events remain unchanged.
+        reader: the reader of Prometheus.
+        sent: returns the labels with which Prometheus sends an alert to Alertmanager; None: it does not send the alert.
         start: the time until which the history is complete.
         now: the time until which to read.
         with_firing: whether to record alerts that still fire. An Alertmanager reports them with their annotations.

@@ -1,4 +1,4 @@
-"""Alerts that an Alertmanager reports, as events of the history."""
+"""Converts alerts of an Alertmanager to events of the alert history."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class AlertmanagerMessage(msgspec.Struct, rename="camel"):
 
 
 def message_events(message: AlertmanagerMessage) -> list[AlertEvent]:
-    """Return the events of a message; raise `InvalidParameterError` for an invalid alert."""
+    """Convert a webhook message to events; raise `InvalidParameterError` for an invalid alert."""
     found = []
     for one in message.alerts:
         found.append(firing_event(one))
@@ -48,7 +48,7 @@ def message_events(message: AlertmanagerMessage) -> list[AlertEvent]:
 
 
 def firing_event(alert: ReportedAlert) -> AlertEvent:
-    """Return the event of the start of an alert; raise `InvalidParameterError` for an invalid one."""
+    """Return the event for the start of an alert; raise `InvalidParameterError` for an invalid alert."""
     return _event("firing", alert, _time("startsAt", alert.starts_at))
 
 

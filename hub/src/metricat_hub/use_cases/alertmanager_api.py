@@ -1,4 +1,4 @@
-"""The alerts and silences of an Alertmanager, over its API. All methods block."""
+"""Client of Alertmanager's API for alerts and silences. All methods block."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class _State(msgspec.Struct, rename="camel"):
 
 
 class KnownAlert(msgspec.Struct, rename="camel"):
-    """An alert that an Alertmanager has."""
+    """An active alert of an Alertmanager."""
 
     labels: dict[str, str]
     starts_at: str
@@ -74,26 +74,29 @@ class _Silence(msgspec.Struct, rename="camel"):
 
 
 class AlertmanagerApi:
-    """One Alertmanager. Several that form a cluster share their silences."""
+    """The API of one Alertmanager. The Alertmanagers of a cluster share their silences."""
 
     def __init__(self, client: Client) -> None:
         self._client = client
 
     def alerts(self) -> Sequence[KnownAlert]:
-        """Return its alerts; raise `StoreUnavailableError` if it does not answer."""
+        """Return the alerts of the Alertmanager; raise `StoreUnavailableError` if it does not respond."""
         found: list[KnownAlert] = self._get(_ALERTS, list[KnownAlert])
         return found
 
     def silences(self) -> list[Silence]:
-        """Return all silences, those that end last first; raise `StoreUnavailableError` if it does not answer."""
+        """Return all silences, the latest end first; raise `StoreUnavailableError` if Alertmanager does not respond."""
         found = [_silence(one) for one in self._get(_SILENCES, list[_Silence])]
         return sorted(found, key=lambda one: (-one.ends, one.id))
 
     def silence(self, identifier: str) -> Silence:
-        """Return a silence; raise `UnknownControlError` if none has the identifier."""
+        """Return the silence with an ID; raise `UnknownControlError` if it does not exist."""
         found = next((one for one in self.silences() if one.id == identifier), None)
         if found is None:
-            raise UnknownControlError(f"no silence of Alertmanager has the ID {identifier[:100]!r}; list the silences")
+            raise UnknownControlError(
+                f"no silence of Alertmanager has the ID {identifier[:100]!r}; list the silences with: GET "
+                "/api/v1/silences"
+            )
         return found
 
     def add_silence(self, given: Silence, now: int) -> Silence:  # noqa: ARG002 -- as that of `Notifications`
@@ -122,7 +125,7 @@ class AlertmanagerApi:
 
     def _put(self, given: Silence) -> Silence:
         if given.matchers.matches_all:
-            raise ControlError("the matchers match every alert; give one that does not match an empty label")
+            raise ControlError("the matchers match every alert; add a matcher that does not match an empty value")
         matchers = [
             _Matcher(one.name, one.value, "~" in one.operator, one.operator.startswith("="))
             for one in given.matchers.matchers
@@ -135,7 +138,7 @@ class AlertmanagerApi:
     def _get(self, path: str, kind: Any) -> Any:
         response = self._send("GET", path)
         if response.status != 200:
-            raise self._unavailable(f"answers {response.status}: {response.text}")
+            raise self._unavailable(f"responds with status {response.status}: {response.text}")
         try:
             return decode_json(response.body, kind)
         except msgspec.MsgspecError as error:
@@ -143,11 +146,13 @@ class AlertmanagerApi:
 
     def _checked(self, response: Response) -> Response:
         if response.status == 404:
-            raise UnknownControlError("Alertmanager no longer has the silence; list the silences")
+            raise UnknownControlError(
+                "Alertmanager no longer has the silence; list the silences with: GET /api/v1/silences"
+            )
         if response.status == 400:
             raise ControlError(f"Alertmanager rejects the silence: {response.text}")
         if response.status != 200:
-            raise self._unavailable(f"answers {response.status}: {response.text}")
+            raise self._unavailable(f"responds with status {response.status}: {response.text}")
         return response
 
     def _send(self, method: str, path: str, body: bytes | None = None) -> Response:
@@ -155,7 +160,7 @@ class AlertmanagerApi:
         try:
             return self._client.request(method, path, body, headers, limit=_MOST_BYTES)
         except RequestError as error:
-            raise self._unavailable(f"does not answer: {error}") from None
+            raise self._unavailable(f"does not respond: {error}") from None
 
     def _unavailable(self, what: str) -> StoreUnavailableError:
         where = self._client.server.shown

@@ -1,4 +1,4 @@
-"""Cancellation of work in threads: a deadline, or a request to stop. The work calls `check` between its parts."""
+"""Cancellation of work in threads by a deadline or a request. The work must call `check` between its parts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Cancellation:
-    """Whether some work must stop."""
+    """The deadline and the cancellation of one piece of work."""
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         """Let the work run for some seconds from now."""
@@ -31,7 +31,7 @@ class Cancellation:
         self._canceled = True
 
     def check(self) -> None:
-        """Return if the work may continue.
+        """Raise an error if the work must stop.
 
         Raises:
             QueryCanceledError: `cancel` was called.
@@ -42,5 +42,5 @@ class Cancellation:
         if self._clock() > self._deadline:
             raise QueryTimeoutError(
                 f"the query took longer than {self._seconds:g} s; "
-                "select fewer series or a shorter time range, or raise the timeout"
+                "select fewer series or a shorter time range, or raise --query.timeout"
             )

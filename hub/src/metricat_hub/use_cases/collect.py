@@ -1,4 +1,4 @@
-"""Store a JSON batch of a collector once, and report each rejected sample."""
+"""Stores a JSON batch of a collector only once, and reports each rejected sample."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from metricat_hub.use_cases.write import SampleWriter
 
     class Log(Protocol):
-        """The stored answers to batches, as `store.sequence_log.SequenceLog` has them."""
+        """The log of stored batches. `store.sequence_log.SequenceLog` implements it."""
 
         def find(self, collector: str, sequence: int) -> tuple[bytes, bytes] | None:
-            """Return digest and answer of a stored batch."""
+            """Return digest and response of a stored batch; None if it is not stored."""
 
         def add(self, collector: str, sequence: int, batch: tuple[bytes, bytes]) -> None:
-            """Store digest and answer of a batch."""
+            """Store digest and response of a batch."""
 
 
 class SequenceConflictError(HubError):
@@ -36,7 +36,7 @@ class RejectedSample(msgspec.Struct, frozen=True):
 
 
 class Collected(msgspec.Struct, frozen=True):
-    """The answer to a batch."""
+    """The response to a batch."""
 
     collector_id: str
     sequence: int | None
@@ -44,13 +44,15 @@ class Collected(msgspec.Struct, frozen=True):
     duplicates: int
     rejected: list[RejectedSample]
     repeated: bool = False
-    """Whether the batch was stored by an earlier request, whose answer this is."""
+    """Whether an earlier request stored the batch. The response is then that of the earlier request."""
 
 
 def collect(writer: SampleWriter, log: Log, batch: JsonBatch, body: bytes) -> Collected:
-    """Store the batch; raise `SequenceConflictError` or `StoreUnavailableError`.
+    """Store a batch. Without a sequence number, repetitions are not detected.
 
-    A batch without a sequence number is stored without a check of repetition.
+    Raises:
+        SequenceConflictError: the collector has used the sequence number for another batch.
+        StoreUnavailableError: the store is not available now.
     """
     digest = hashlib.sha256(body).digest()
     if batch.sequence is not None and (found := log.find(batch.collector, batch.sequence)):

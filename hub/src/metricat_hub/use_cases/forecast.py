@@ -1,7 +1,7 @@
-"""Forecast of metrics, and values that are unusual for the hour, with the expressions of the shipped rules.
+"""Forecasts of metrics, and detection of unusual values, with the expressions of the shipped rules.
 
-PromQL over the store returns the hourly averages of a metric. The shipped recording rules of `metricat_rules.anomaly`
-are then evaluated over these averages. So the result is that of the rules, for any metric. See docs/design/0018.
+A PromQL query returns the hourly averages of a metric. Then the shipped recording rules of `metricat_rules.anomaly` are
+evaluated over these averages. So the results equal those of the rules, for any metric. See docs/design/0018.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ WATCHED = (
     *("disk_utilization_percent", "disk_await_milliseconds", "filesystem_usage_percent"),
     *("network_receive_bytes_per_sec", "network_transmit_bytes_per_sec"),
 )
-"""The measures that are checked if a request names none."""
+"""The measures that `unusual` checks by default."""
 _LEFT = {"filesystem_used_bytes": "node_filesystem_avail_bytes", "filesystem_inodes_used": "node_filesystem_files_free"}
-"""What is left of a filesystem, by the measure that grows."""
+"""The measure of free space or inodes, by the measure of used ones."""
 _QUANTILE = 1.96
-"""95 % of normally distributed values are within so many standard deviations."""
+"""The number of standard deviations around the mean that contain 95 % of normally distributed values."""
 _RELATIVE_FLOOR, _PERCENT_FLOOR = 0.1, 5.0
 _FLOORS = {one.measure: one.floor for one in BASELINE_MEASURES}
 _RECORDED = "metric_value:x"
@@ -59,15 +59,15 @@ class Forecast:
     node: str
     labels: Mapping[str, str]
     value: float
-    """The present value; of the method `daily`: the average of the last hour."""
+    """The current value; with the method `daily`, the average of the last hour."""
     points: Sequence[tuple[int, float, float, float]]
-    """Time, value, and the lower and upper end of the interval."""
+    """Points: time in milliseconds, value, lower and upper end of the prediction interval."""
     growth_6h: float | None = None
-    """Growth an hour, over the last 6 hours."""
+    """Growth in one hour, from the last 6 hours."""
     growth_1d: float | None = None
-    """Growth an hour, since the same time yesterday."""
+    """Growth in one hour, from the last day."""
     full_6h: float | None = None
-    """Hours until the filesystem is full, as the alerts about it compute them."""
+    """Hours until the filesystem is full, computed as in the shipped alerts."""
     full_1d: float | None = None
 
 
@@ -80,21 +80,21 @@ class Deviation:
     node: str
     labels: Mapping[str, str]
     value: float
-    """The average of the last hour."""
+    """Average of the last hour."""
     usual: float
-    """The median of the same hour on the days before."""
+    """Median of the same hour on the days before."""
     spread: float
-    """The usual distance of a day from the median, as a standard deviation."""
+    """Usual spread around the median, as a standard deviation."""
     week_before: float | None
     daily: float
-    """The difference from the usual value, in units of the spread."""
+    """Difference from the usual value, as a multiple of the spread."""
     weekly: float | None
     deviation: float | None
-    """The smaller of both; None: the history is shorter than a week."""
+    """The smaller of the daily and the weekly deviation; None: the history is shorter than a week."""
 
     @property
     def why(self) -> str:
-        """The reason in words."""
+        """The reason as a text for users."""
         unit = "%" if self.unit == "percent" else self.unit
         direction = "above" if self.value > self.usual else "below"
         text = (
@@ -108,15 +108,15 @@ class Deviation:
 
 @dataclass(slots=True)
 class Unusual:
-    """A finding: a value outside of its usual range."""
+    """The result of `unusual`: the unusual series, and the number of series that were not checked."""
 
     rows: list[Deviation] = field(default_factory=list)
     without_history: int = 0
-    """Series with less than four days of history."""
+    """Number of series with less than four days of history, which were not checked."""
 
 
 def usual_method(metric: str) -> Method:
-    """Return the method of a metric: filesystems fill up, other values follow the day."""
+    """Return the default method for a metric: `growth` for filesystems, `daily` for others."""
     return "growth" if metric.startswith(("filesystem_", "node_filesystem_")) else "daily"
 
 
@@ -131,7 +131,7 @@ def forecast(  # noqa: PLR0913, PLR0917 -- the parameters of a request
     interval: int,
     cancellation: Cancellation,
 ) -> list[Forecast]:
-    """Return the forecast of each series of a metric, one point an hour.
+    """Return the forecast of each series of a metric, with one point for each hour.
 
     Raises:
         InvalidParameterError: the number of days is not valid.
@@ -160,7 +160,7 @@ def unusual(  # noqa: PLR0913, PLR0917 -- the parameters of a request
     interval: int,
     cancellation: Cancellation,
 ) -> Unusual:
-    """Return the series whose last hour deviates by more than a threshold, the most unusual ones first.
+    """Return series whose last hour deviates by more than `threshold` standard deviations, the largest first.
 
     Raises:
         UnknownMetricError: no series has a name.
@@ -211,7 +211,7 @@ class _Run:
                 found[_unnamed(one.labels)] = values
         if len(found) > MOST_SERIES:
             raise InvalidParameterError(
-                "node", f"{len(found)} series match, and the limit is {MOST_SERIES}; give a node or a device"
+                "node", f"{len(found)} series match, but the limit is {MOST_SERIES}; select a node or a device"
             )
         return found
 

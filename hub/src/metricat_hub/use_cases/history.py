@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from metricat_hub.use_cases.metric_names import Aggregation
 
 RANGE = 3_600_000
-"""The usual range in milliseconds."""
+"""The default time range in milliseconds."""
 _STEPS, _MOST_STEPS = 300, 11_000
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryRequest:
-    """The requested values. Times and the step are in milliseconds, both ends are included."""
+    """A request for values over time. Times and step are in milliseconds; both ends are inclusive."""
 
     metric: str
     now: int
@@ -35,23 +35,23 @@ class HistoryRequest:
     """Names of nodes; empty: all."""
     device: str = ""
     aggregation: Aggregation = ""
-    """The aggregation of the samples of a step to one point; empty: the newest value."""
+    """How the samples of a step are aggregated to one point; empty: the newest value."""
 
 
 @dataclass(frozen=True, slots=True)
 class HistoryRow:
-    """The values of one series."""
+    """The values of one series over time."""
 
     node: str
     labels: dict[str, str]
-    """Without the node and the metric name."""
+    """The labels without the node and the metric name."""
     times: Times
     values: Values
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The series, ordered by node and labels."""
+    """The result: the series, sorted by node and labels."""
 
     unit: str
     tier: Tier
@@ -60,14 +60,14 @@ class History:
 
 
 def usual_step(start: int, end: int, interval: int) -> int:
-    """Return the step for a range: a three-hundredth in whole seconds, but at least the interval of samples."""
+    """Return the default step in milliseconds: the range divided by 300, but at least the interval of samples."""
     return max(interval, -(-(end - start) // _STEPS // 1000) * 1000)
 
 
 def check(request: HistoryRequest) -> None:
     """Raise `InvalidParameterError` for a range or a step that is not valid."""
     if request.start > request.end:
-        raise InvalidParameterError("start", "start is after end; swap their values")
+        raise InvalidParameterError("start", "start is after end; set start before end")
     if (request.end - request.start) // request.step >= _MOST_STEPS:
         raise InvalidParameterError(
             "step", f"the range has more than {_MOST_STEPS} steps; use a longer step, or a shorter range"
@@ -77,7 +77,7 @@ def check(request: HistoryRequest) -> None:
 def history(
     reader: Reader, queries: QueryEngine, request: HistoryRequest, interval: int, cancellation: Cancellation
 ) -> History:
-    """Return the values. `interval` is the usual time between two samples in milliseconds.
+    """Return the values of a metric over time. `interval` is the usual time between two samples in milliseconds.
 
     Raises:
         UnknownMetricError: no series has the name.

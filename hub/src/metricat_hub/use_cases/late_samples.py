@@ -1,4 +1,4 @@
-"""Which cached answers new samples make stale: those whose window includes a sample that arrived after its time."""
+"""Detects late samples, which make cached responses about their time range stale."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from metricat_hub.model.samples import Appended, Batch, Numbers
 
 SETTLED = 30_000
-"""Milliseconds after which a window is finished. Samples that arrive later than this are late."""
+"""Milliseconds after which a time range counts as finished. Samples that arrive later are late."""
 _MOST = 10_000
 
 
 class LateSamples:
-    """Remembers when late samples arrived, and their times. Thread-safe."""
+    """Records when late samples arrived, and their timestamps. Thread-safe."""
 
     def __init__(self, now: Callable[[], int]) -> None:
         """`now` returns milliseconds."""
@@ -37,7 +37,7 @@ class LateSamples:
         return self._count
 
     def note(self, oldest: int) -> None:
-        """Note a stored batch; `oldest` is the time of its oldest sample."""
+        """Record a stored batch; `oldest` is the time of its oldest sample in milliseconds."""
         with self._lock:
             self._count += 1
             if oldest > self._now() - SETTLED:
@@ -53,7 +53,7 @@ class LateSamples:
                 del self._numbers[: _MOST // 2], self._times[: _MOST // 2]
 
     def reached(self, count: int, end: int) -> bool:
-        """Return whether a window up to `end` got a sample since the batch with this number."""
+        """Return whether a sample at or before `end` has arrived since the batch with the number `count`."""
         with self._lock:
             if count < self._lost:
                 return True
@@ -62,7 +62,7 @@ class LateSamples:
 
 
 class WatchedWriter:
-    """A `Writer` that notes each stored batch."""
+    """A `Writer` that records each stored batch in `LateSamples`."""
 
     def __init__(self, writer: Writer, late: LateSamples) -> None:
         self._writer = writer

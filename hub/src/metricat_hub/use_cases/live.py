@@ -1,4 +1,4 @@
-"""Rounds of live values: the values of the subscribed metrics at one time, evaluated once for all subscribers.
+"""Evaluation of live values. A round has the values of all subscribed metrics at one time, for all clients.
 
 See docs/design/0035-live-values.md.
 """
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from metricat_hub.use_cases.cancellation import Cancellation
 
 MOST_METRICS, MOST_NODES = 100, 1_000
-"""Metrics and names of nodes in one subscription."""
+"""The most metrics, and the most names of nodes, in one subscription."""
 MOST_VALUES = 20_000
-"""Values of one subscription in one round, so that a message has about 1 MB."""
+"""The most values of one subscription in one round, so that a message has about 1 MB."""
 _MOST_NAMED_NODES = 200
-"""Nodes that one query names. For more nodes it reads all, because a long regular expression costs more."""
+"""The most nodes that a query selects by name. Above it, a query reads all nodes: a long regex costs more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,36 +34,36 @@ class Subscription:
 
     metrics: tuple[str, ...]
     nodes: frozenset[str] | None = None
-    """None: all nodes."""
+    """The names of the nodes; None: all nodes."""
 
 
 def subscription(metrics: Iterable[str], nodes: Iterable[str] | None) -> Subscription:
-    """Return a subscription; raise `InvalidParameterError` for too many or no names."""
+    """Build a subscription; raise `InvalidParameterError` if it has no metric, or too many names."""
     names = tuple(dict.fromkeys(metrics))
     chosen = frozenset(nodes or ())
     if not 1 <= len(names) <= MOST_METRICS:
-        raise InvalidParameterError("metrics", f"{len(names)} names; give 1 to {MOST_METRICS}")
+        raise InvalidParameterError("metrics", f"the list has {len(names)} names; send 1 to {MOST_METRICS}")
     if len(chosen) > MOST_NODES:
         raise InvalidParameterError(
-            "nodes", f"{len(chosen)} names; give at most {MOST_NODES}, or none to receive all nodes"
+            "nodes", f"the list has {len(chosen)} names; send at most {MOST_NODES}, or no list to receive all nodes"
         )
     return Subscription(names, chosen or None)
 
 
 @dataclass(frozen=True)
 class Table:
-    """The values of one metric at one time, in the order of nodes and labels."""
+    """The values of one metric at one time, sorted by node and labels."""
 
     metric: str
     unit: str
     nodes: frozenset[str] | None
-    """The nodes that were read; None: all."""
+    """The nodes that the query read; None: all nodes."""
     labels: Sequence[Labels] = ()
     names: Sequence[str] = ()
     """The node of each value."""
     values: Sequence[float] = ()
     error: str = ""
-    """Why the metric has no values; empty: it was evaluated."""
+    """Why the evaluation of the metric failed; empty: it succeeded."""
 
     def covers(self, nodes: frozenset[str] | None) -> bool:
         """Return whether the table has the values of these nodes."""
@@ -86,7 +86,7 @@ class Table:
         return frozenset(pair for pair in shared if pair[0] not in (NAME, "node"))
 
     def others(self, row: int) -> dict[str, str]:
-        """Return the labels of a value apart from the node, the metric name and the common labels."""
+        """Return the labels of a value except the node, the metric name and the common labels."""
         labels = self.labels[row]
         if len(labels) == len(self.common) + 1:  # the node only: most values are of this kind
             return {}
@@ -103,16 +103,16 @@ class Table:
 
 @dataclass
 class Round:
-    """The values at one time."""
+    """The values of all subscribed metrics at one time."""
 
     time: int
     """Milliseconds since 1970-01-01 UTC, a multiple of the interval."""
     number: int = 0
-    """Consecutive within the process. A replayed round has 0."""
+    """Consecutive number within the process; 0: a missed round, evaluated later from stored samples."""
     tables: dict[str, Table] = field(default_factory=dict)
-    """By metric."""
+    """The table of each metric by name."""
     encoded: dict[tuple[str, Subscription], bytes] = field(default_factory=dict)
-    """The data of a subscription in a format, encoded once for all its subscribers."""
+    """Encoded data by format and subscription, shared by clients with equal subscriptions."""
 
     def covers(self, wanted: Subscription) -> bool:
         """Return whether the round has all metrics and nodes of a subscription."""
@@ -139,7 +139,7 @@ def evaluate(
     interval: int,
     cancellation: Cancellation,
 ) -> dict[str, Table]:
-    """Return the tables of metrics with their nodes. An error of one metric is in its table only."""
+    """Evaluate metrics with their nodes; return a table for each. An error affects only the table of its metric."""
     found = {}
     for name, nodes in wanted.items():
         if nodes is not None and len(nodes) > _MOST_NAMED_NODES:
@@ -159,7 +159,7 @@ def evaluate(
 def replay(  # noqa: PLR0913, PLR0917 -- the parameters of a range query
     queries: QueryEngine, wanted: Subscription, start: int, end: int, interval: int, cancellation: Cancellation
 ) -> list[Round]:
-    """Return the rounds from start to end, both multiples of the interval, from stored samples.
+    """Evaluate the rounds from start to end (multiples of the interval) from stored samples.
 
     Raises:
         HubError: as `QueryEngine.range`.

@@ -1,4 +1,4 @@
-"""A limit of the memory that all running queries hold together, so that the memory of the hub has a bound."""
+"""A limit of the memory of all running queries together, to bound the memory of the hub."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class MemoryBudget:
-    """The limit in bytes, and what queries have used of it. Thread-safe."""
+    """The limit and the current usage in bytes. Thread-safe."""
 
     def __init__(self, most: int) -> None:
         self.used = 0

@@ -1,4 +1,4 @@
-"""Names in the REST API: the plain name of a measure, or the metric name of series."""
+"""Names of metrics in the REST API: the name of a measure, or the metric name of stored series."""
 
 from __future__ import annotations
 
@@ -37,23 +37,23 @@ _UNITS = (
 """Units by the suffix of a metric's name, without `_total`."""
 _HOUR = 3_600_000
 _LONGEST_UNUSED = 31 * 24 * _HOUR
-"""How long a metric is known after its last sample."""
+"""Milliseconds for which a metric is known after its last sample."""
 _SUBQUERY_POINTS = 60
 """The most evaluations of a measure for one aggregated point."""
 
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """A metric that a request names."""
+    """A metric of a request, with its PromQL expression and unit."""
 
     name: str
     unit: str
     expression: str
     is_selector: bool
-    """Whether the expression is a selector, to which a range can be added."""
+    """Whether the expression is a selector, so that a range can be appended."""
 
     def aggregated(self, aggregation: Aggregation, step: int, interval: int) -> str:
-        """Return the expression for one point of each step, in milliseconds, from all samples since the last point."""
+        """Return the expression that aggregates all samples of each step to one point; times are in milliseconds."""
         if not aggregation:
             return self.expression
         window = format_duration(step)
@@ -64,13 +64,13 @@ class Metric:
 
 
 def metric(name: str, matchers: Sequence[Matcher], interval: int, step: int = 0) -> Metric:
-    """Return the metric that a name means, restricted to some series.
+    """Return the metric with a name, restricted to matching series.
 
     Args:
         name: a measure or a metric name.
-        matchers: restrict the series.
+        matchers: label matchers that select series.
         interval: the usual time between two samples in milliseconds.
-        step: the time between two evaluations. Rates cover all of it, so that a graph skips no sample.
+        step: the time between two evaluations in milliseconds. Rates cover the whole step.
 
     Raises:
         InvalidQueryError: the name is not a metric name.
@@ -92,7 +92,7 @@ def check_known(reader: Reader, names: Sequence[str], now: int) -> None:
 
     Raises:
         InvalidQueryError: a name is not a metric name.
-        UnknownMetricError: no series has the name. The message has similar names.
+        UnknownMetricError: no series has the name. The message contains similar names.
     """
     for name in names:
         metric(name, (), _HOUR)
@@ -104,12 +104,12 @@ def check_known(reader: Reader, names: Sequence[str], now: int) -> None:
         near = get_close_matches(name, known, 3, 0.6)
         hint = f"did you mean {', '.join(near)}? " if near else ""
         raise UnknownMetricError(
-            f"no metric has the name {name}; {hint}GET /api/v1/metrics/measures lists the measures"
+            f"no metric has the name {name}; {hint}list the measures with: GET /api/v1/metrics/measures"
         )
 
 
 def matchers(nodes: Iterable[str], device: str = "") -> list[Matcher]:
-    """Return the matchers for these nodes and this device; empty: any."""
+    """Return label matchers for nodes and a device. An empty value selects all."""
     found = []
     if chosen := sorted(set(nodes)):
         one = len(chosen) == 1
@@ -127,7 +127,7 @@ def split_node(labels: Iterable[tuple[str, str]]) -> tuple[str, dict[str, str]]:
 
 
 def rate_window(interval: int) -> int:
-    """Return the window of rates in milliseconds: four scrapes, but at least a minute."""
+    """Return the window of rates in milliseconds: four intervals, but at least a minute."""
     return max(4 * interval, 60_000)
 
 

@@ -1,4 +1,4 @@
-"""Alerts that changed while the hub did not run: the difference between the history and an Alertmanager."""
+"""Corrects the alert history after a downtime of the hub, by comparison with an Alertmanager."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _PATH = "/api/v2/alerts?active=true&silenced=true&inhibited=true&unprocessed=tru
 
 
 def record_missed(history: AlertHistory, client: Client, now: int) -> None:
-    """Record the alerts that an Alertmanager has, and end the episodes of alerts that it no longer has.
+    """Record the current alerts of an Alertmanager, and end the episodes of alerts that it no longer has.
 
     The exact end of such an alert is unknown, so its event has the detail `reason`.
 
@@ -52,9 +52,9 @@ def _active(client: Client) -> Sequence[ReportedAlert]:
     try:
         response = client.request("GET", _PATH, limit=_MOST_BYTES)
     except RequestError as error:
-        raise StoreUnavailableError(f"{where} does not answer: {error}. {remedy}") from None
+        raise StoreUnavailableError(f"{where} does not respond: {error}. {remedy}") from None
     if response.status != 200:
-        raise StoreUnavailableError(f"{where} answers {response.status}: {response.text}. {remedy}")
+        raise StoreUnavailableError(f"{where} responds with status {response.status}: {response.text}. {remedy}")
     try:
         found: list[ReportedAlert] = decode_json(response.body, list[ReportedAlert])
     except msgspec.MsgspecError as error:

@@ -1,4 +1,4 @@
-"""Routing of alerts to the queue of deliveries, and what people set: silences, windows and acknowledgements."""
+"""Routing of alerts to the delivery queue, and the silences, windows and acknowledgements of users."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 KEPT_SILENCES = 5 * 86_400_000
-"""Milliseconds for which an expired silence is kept."""
+"""Milliseconds for which an expired silence stays in the list."""
 MOST_SILENCES = 10_000
-"""Silences that have not expired, and maintenance windows."""
+"""The most silences (without expired ones) and maintenance windows together."""
 _IDLE_STEP = 10_000
-"""Milliseconds between two steps if nothing has changed: silences start and end, and escalations are due."""
+"""Milliseconds between two steps without a change of alerts, for silences and escalations that become due."""
 _PATIENCE = 60_000
-"""Milliseconds for which a notification waits for its receiver to exist."""
+"""Milliseconds for which a notification is kept if its receiver does not exist."""
 _NO_MARK = Mark()
 _SILENCES, _WINDOWS = "/api/v1/silences", "/api/v1/maintenance-windows"
 """Paths of the API, for messages."""
@@ -47,11 +47,11 @@ class UnknownControlError(ControlError):
 
 
 class StaleControlError(ControlError):
-    """Another client has changed the silence or the window."""
+    """Another client has changed the silence or the maintenance window since the client read it."""
 
 
 class Deliveries(Protocol):
-    """The queue of deliveries."""
+    """The interface of the delivery queue."""
 
     def enqueue(self, notifications: Sequence[Notification]) -> None:
         """Store notifications. A notification whose `identity` was queued before is ignored.
@@ -64,7 +64,7 @@ class Deliveries(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AlertView:
-    """An alert that is pending or firing, with what routing knows about it."""
+    """A pending or firing alert with its receivers, silences, inhibition and acknowledgement."""
 
     alert: ActiveAlert
     fingerprint: str
@@ -72,9 +72,9 @@ class AlertView:
     inhibited_by: str = ""
     acknowledgement: Acknowledgement | None = None
     receivers: tuple[str, ...] = ()
-    """The receivers of its groups, also those of escalations."""
+    """The receivers of its groups, including escalations."""
     notified_at: int | None = None
-    """The first notification about it."""
+    """When the first notification about the alert was sent; None: not yet."""
 
 
 @dataclass(slots=True)
@@ -87,7 +87,7 @@ class Counts:
 
 
 class Notifications:
-    """Routing. Any thread may use it; one thread calls `step`."""
+    """Routes alerts to receivers. Thread-safe; only one thread may call `step`."""
 
     def __init__(self, saved: RoutingState, deliveries: Deliveries | None, log: AlertLog | None) -> None:
         """Load the state.
@@ -97,7 +97,7 @@ class Notifications:
         """
         self.counts = Counts()
         self.changed: Callable[[], None] = lambda: None
-        """Called after a change by a client, in the thread of its request."""
+        """Called after a client's change, in the thread of the request."""
         self._saved = saved
         self._deliveries = deliveries
         self._log = log
@@ -113,14 +113,14 @@ class Notifications:
         self.problem = ""
 
     def configure(self, plan: Plan) -> None:
-        """Set the settings. Groups that they no longer have are dropped."""
+        """Replace the routing settings. Groups that no longer exist are dropped."""
         with self._lock:
             self._plan = plan
             self._state = adapted(self._state, plan)
             self._is_due = True
 
     def step(self, alerts: Callable[[], Iterable[ActiveAlert]], now: int, *, evaluated: bool) -> None:
-        """Send what is due. `alerts` returns those that fire or have resolved recently."""
+        """Queue due notifications, and record events. `alerts` returns firing and recently resolved alerts."""
         self._flush(now)
         with self._lock:
             if not (evaluated or self._is_due or now >= self._next):
@@ -225,12 +225,12 @@ class Notifications:
         )
 
     def silences(self) -> list[Silence]:
-        """Return all silences, those that end last first."""
+        """Return all silences, the latest end first."""
         with self._lock:
             return sorted(self._silences.values(), key=lambda one: (-one.ends, one.id))
 
     def silence(self, identifier: str) -> Silence:
-        """Return a silence; raise `UnknownControlError` if none has the identifier."""
+        """Return the silence with an ID; raise `UnknownControlError` if it does not exist."""
         with self._lock:
             return _found(self._silences.get(identifier), "silence", _SILENCES, identifier)
 
@@ -242,7 +242,7 @@ class Notifications:
             return self._put_silence(replace(given, id=secrets.token_hex(8), created=now, version=1))
 
     def change_silence(self, given: Silence, now: int, version: int | None) -> Silence:
-        """Replace a silence; raise `ControlError` if it has expired or another client has changed it."""
+        """Replace a silence; raise `ControlError` if it has expired, or another client has changed it."""
         with self._lock:
             before = self.silence(given.id)
             _check_version(before.version, version, "silence")
@@ -268,12 +268,12 @@ class Notifications:
         return silence
 
     def windows(self) -> list[MaintenanceWindow]:
-        """Return all maintenance windows by name."""
+        """Return all maintenance windows, sorted by name."""
         with self._lock:
             return sorted(self._windows.values(), key=lambda one: (one.name, one.id))
 
     def window(self, identifier: str) -> MaintenanceWindow:
-        """Return a maintenance window; raise `UnknownControlError` if none has the identifier."""
+        """Return the maintenance window with an ID; raise `UnknownControlError` if it does not exist."""
         with self._lock:
             return _found(self._windows.get(identifier), "maintenance window", _WINDOWS, identifier)
 
@@ -311,9 +311,9 @@ class Notifications:
     def acknowledge(
         self, identifier: str, author: str, now: int, comment: str = "", expires: int | None = None
     ) -> Acknowledgement:
-        """Acknowledge a firing alert; raise `ControlError` if none fires with the fingerprint."""
+        """Acknowledge a firing alert; raise `ControlError` if no alert with the fingerprint fires."""
         if expires is not None and expires <= now:
-            raise ControlError("the acknowledgement would expire in the past; give a time in the future")
+            raise ControlError("the acknowledgement would expire in the past; set a time in the future")
         with self._lock:
             alert = self._firing(identifier)
             found = Acknowledgement(identifier, alert.active_at, author, now, comment, expires)
@@ -329,7 +329,10 @@ class Notifications:
             alert = self._firing(identifier)
             found = self._acknowledgements.get(identifier)
             if found is None:
-                raise UnknownControlError(f"the alert {identifier} is not acknowledged; acknowledge it with POST")
+                raise UnknownControlError(
+                    f"the alert {identifier} is not acknowledged; acknowledge it with: POST "
+                    "/api/v1/alerts/FINGERPRINT/acknowledge"
+                )
             event = _event("unacknowledged", alert, identifier, replace(found, author=author, at=now, comment=""))
             self._saved.unacknowledge(identifier, event)
             del self._acknowledgements[identifier]
@@ -341,14 +344,18 @@ class Notifications:
         alert = self._state.alerts.get(identifier)
         if alert is None or alert.resolved_at is not None:
             raise UnknownControlError(
-                f"no alert with the fingerprint {identifier[:100]!r} fires; GET /api/v1/alerts/active lists the alerts"
+                f"no alert with the fingerprint {identifier[:100]!r} fires; list the alerts with: GET "
+                "/api/v1/alerts/active"
             )
         return alert
 
     def _check_number(self, now: int) -> None:
         current = sum(one.state(now) != "expired" for one in self._silences.values()) + len(self._windows)
         if current >= MOST_SILENCES:
-            raise ControlError(f"{MOST_SILENCES} silences and maintenance windows exist; remove some first")
+            raise ControlError(
+                f"{MOST_SILENCES} silences and maintenance windows exist, which is the limit; end silences or remove "
+                "windows first"
+            )
 
     def _wake(self) -> None:
         self._is_due = True
@@ -356,7 +363,7 @@ class Notifications:
 
 
 def alerts_of(groups: Iterable[GroupStatus], *, with_pending: bool = False) -> list[ActiveAlert]:
-    """Return the alerts of rules that fire or have resolved recently, or also those that are pending."""
+    """Return firing and recently resolved alerts of rules; with `with_pending`, also pending ones."""
     return [
         ActiveAlert(
             *(one.labels, one.annotations, one.value, int(one.state.active)),
@@ -388,23 +395,25 @@ def _found(one: T | None, kind: str, path: str, identifier: str) -> T:
 
 def _check_version(current: int, given: int | None, kind: str) -> None:
     if given is not None and given != current:
-        raise StaleControlError(f"another client has changed the {kind} to version {current}; read it again")
+        raise StaleControlError(
+            f"another client has changed the {kind} to version {current}; read it again, and repeat the change"
+        )
 
 
 def _check_silence(silence: Silence, now: int) -> None:
     _check_matchers(silence.matchers)
     if silence.ends <= silence.starts:
-        raise ControlError("the silence ends before it starts; give a later end")
+        raise ControlError("the silence ends before it starts; set a later end")
     if silence.ends <= now:
-        raise ControlError("the end of the silence is in the past; give a time in the future")
+        raise ControlError("the end of the silence is in the past; set a time in the future")
 
 
 def _check_window(window: MaintenanceWindow) -> None:
     _check_matchers(window.matchers)
     if not window.weekdays:
-        raise ControlError("the maintenance window has no day; give at least one day of the week")
+        raise ControlError("the maintenance window has no days; set at least one day of the week")
     if not 60_000 <= window.duration <= LONGEST_WINDOW:
-        raise ControlError("the duration of the maintenance window is not from 1m to 7d; write for example 2h")
+        raise ControlError("the duration of the maintenance window is outside of 1m to 7d; write for example 2h")
 
 
 def _check_matchers(matchers: AlertMatchers) -> None:

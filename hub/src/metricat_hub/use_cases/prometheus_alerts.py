@@ -32,15 +32,15 @@ class SentAlerts:
     rules: tuple[Rule, ...] = ()
 
     def labels(self, labels: Labels) -> Labels | None:
-        """Return the labels of an alert as Alertmanager gets them; None: a rule drops the alert."""
+        """Return the labels with which Prometheus sends an alert to Alertmanager; None: relabelling drops the alert."""
         found = {**{name: value for name, value in self.external_labels.items() if value}, **dict(labels)}
         return from_mapping(found) if relabel(found, self.rules) else None
 
 
 def sent_alerts(api: Api) -> SentAlerts:
-    """Return how a Prometheus changes the labels of alerts.
+    """Read from a Prometheus how it changes the labels of alerts.
 
-    A server that does not return a configuration adds nothing: Thanos and Mimir store the external labels of alerts.
+    For a server without a configuration, labels are unchanged: Thanos and Mimir store alerts with external labels.
     """
     try:
         text = decode_json(api.get("/status/config").data, _Config).yaml

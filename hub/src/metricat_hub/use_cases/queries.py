@@ -1,4 +1,4 @@
-"""Queries in PromQL that this process evaluates over a store, which a cancellation ends."""
+"""PromQL queries that this process evaluates over a store, with cancellation."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Queries:
         self._budget = MemoryBudget(memory or limits.samples * BYTES_EVALUATED)
 
     def with_reader(self, reader: Reader) -> Queries:
-        """Return the same, with the same limits, over another reader."""
+        """Return an engine with the same limits over another reader."""
         other = Queries(reader, self._engine.limits)
         other._budget = self._budget
         return other

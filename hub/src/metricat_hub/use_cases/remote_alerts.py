@@ -1,4 +1,4 @@
-"""The alerts of a Prometheus that evaluates the rules, with what its Alertmanager does about them."""
+"""The alerts of a Prometheus that evaluates the rules, with the silences and receivers of its Alertmanager."""
 
 from __future__ import annotations
 
@@ -59,18 +59,20 @@ class RemoteAlerts:
         self.alertmanager = alertmanager
 
     def rules(self) -> Sequence[RemoteRule]:
-        """Return the alert rules of the Prometheus; raise `HubError` if it does not answer."""
+        """Return the alert rules of the Prometheus; raise `HubError` if it does not respond."""
         try:
             found = decode_json(self._api.get("/rules", [("type", "alert")]).data, _Groups)
         except msgspec.MsgspecError as error:
-            raise StoreUnavailableError(f"{self._api.server.shown} has no API of rules: {error}.") from None
+            raise StoreUnavailableError(
+                f"{self._api.server.shown} has no API for rules: {error}. Check --store.url."
+            ) from None
         return [rule for group in found.groups for rule in group.rules]
 
     def views(self, namespaces: frozenset[str] | None) -> Sequence[AlertView]:
-        """Return the alerts that are pending or firing, those of some namespaces or all; raise `HubError`.
+        """Return the pending and firing alerts of these namespaces (None: all); raise `HubError`.
 
-        Prometheus sends its external labels to Alertmanager only. The labels of a firing alert are therefore those that
-        Alertmanager has, and so they are the same as in the history.
+        Prometheus adds its external labels only for Alertmanager. So the labels of a firing alert are those in
+        Alertmanager, which are also those in the alert history.
         """
         known: dict[str, list[KnownAlert]] = defaultdict(list)
         own: dict[str, str] = {}

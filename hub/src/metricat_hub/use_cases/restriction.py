@@ -1,4 +1,4 @@
-"""A store and an engine for users with restricted access: they return only series that match some label matchers."""
+"""A reader and an engine for clients with restricted access, which return only series that match label matchers."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _NAMESPACE = "namespace"
 _NAMESPACE_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", re.ASCII)
 _NOTHING = (Matcher(_NAMESPACE, "=", ""), Matcher(_NAMESPACE, "!=", ""))
 _MOST = 2**53
-"""Bound of times in milliseconds: all times."""
+"""The largest time in milliseconds, for a range of all times."""
 
 
 def namespace_matchers(namespaces: Iterable[str]) -> tuple[Matcher, ...]:
-    """Return matchers of the series of these namespaces; without namespaces they match no series."""
+    """Return matchers for series of these namespaces. Without namespaces, they match no series."""
     names = sorted(one for one in namespaces if _NAMESPACE_NAME.fullmatch(one))
     return (Matcher(_NAMESPACE, "=~", "|".join(names)),) if names else _NOTHING
 

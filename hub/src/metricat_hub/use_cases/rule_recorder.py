@@ -1,4 +1,4 @@
-"""The samples of a group of rules, stored together: a commit for each rule costs more than most rules."""
+"""Stores the samples of a group of rules in one commit, because a commit for each rule would take too much time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Recorder:
-    """Stores the samples of one group. It keeps the numbers of the series until the series change."""
+    """Stores the samples of one group. It caches the numbers of the series until the series change."""
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer

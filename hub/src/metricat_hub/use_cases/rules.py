@@ -1,4 +1,4 @@
-"""Evaluation of groups of rules: their states, what they store, and how each evaluation went."""
+"""Evaluates groups of rules: stores their samples and states, and keeps the status of each evaluation."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _OUTAGE_INTERVALS = 2
-"""Longer periods without an evaluation are outages."""
+"""A longer period without an evaluation, in milliseconds, counts as an outage."""
 
 
 @dataclass(frozen=True, slots=True)
 class RuleStatus:
-    """A rule, its state, and its last evaluation."""
+    """A rule with its state and its last evaluation."""
 
     rule: Rule
     identity: str
-    """Identifies the rule across restarts: group, name, and place among equal names."""
+    """Identifies the rule across restarts: group, name, and index among rules with equal names."""
     state: RuleState = field(default_factory=RuleState)
     evaluated: int = 0
     """Milliseconds since 1970-01-01 UTC; 0: never."""
@@ -46,7 +46,7 @@ class RuleStatus:
 
 @dataclass(frozen=True, slots=True)
 class GroupStatus:
-    """A group, its rules, and its last evaluation."""
+    """A group with the status of its rules and its last evaluation."""
 
     group: Group
     rules: Sequence[RuleStatus]
@@ -95,7 +95,7 @@ class Rules:
         query_seconds: float = 30.0,
     ) -> None:
         self.log: AlertLog | None = None
-        """Gets the events of alerts; None: they are not recorded."""
+        """Receives the events of alerts; None: events are not recorded."""
         self._queries = queries
         self._writer = writer
         self._saved = states
@@ -110,7 +110,7 @@ class Rules:
         """Called after each evaluation of a group, in its thread."""
 
     def load(self, groups: Sequence[Group], now: int) -> None:
-        """Replace all groups. Rules that existed before keep their states, also those of a former run."""
+        """Replace all groups. Existing rules keep their states, including stored states of an earlier run."""
         saved = self._saved.load()
         loaded, rounds, recorders = {}, {}, {}
         identities: set[str] = set()

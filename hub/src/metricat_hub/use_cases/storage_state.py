@@ -1,4 +1,4 @@
-"""The state of the store and the outputs, for the status."""
+"""The interface for the state of the store and the outputs."""
 
 from __future__ import annotations
 
@@ -29,5 +29,5 @@ class StorageState:
         return ()
 
     def count_series(self, store: Reader, now: int) -> int:
-        """Return how many series received samples recently."""
+        """Return the number of series that received samples recently."""
         return len(store.series([[]], now - _HOUR, now))

@@ -1,4 +1,4 @@
-"""The targets of the scraper, as the API shows them."""
+"""The types of scrape targets for the API."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Health: TypeAlias = Literal["up", "down", "unknown"]
 
 @dataclass(frozen=True, slots=True)
 class TargetState:
-    """A target and its last scrape. Interval and timeout are in milliseconds, the duration is in seconds."""
+    """A target with its last scrape. Interval and timeout are in milliseconds, the duration in seconds."""
 
     pool: str
     url: str
@@ -40,7 +40,7 @@ class DroppedTarget:
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """All targets."""
+    """All scrape targets and dropped targets."""
 
     active: Sequence[TargetState] = ()
     dropped: Sequence[DroppedTarget] = ()

@@ -1,4 +1,4 @@
-"""The last hour of the value that an alert compares, for the texts of notifications."""
+"""Queries the values of an alert's expression in the last hour, for the sparkline in notifications."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 _SPAN: Final = 3_600_000
 _STEP: Final = 150_000
 _SECONDS = 3.0
-"""Limit of a query. A message without a trend is better than a late one."""
+"""Time limit of a query in seconds. A message without a trend is better than a late message."""
 _PLACES = ("node", "instance")
-"""Labels that restrict the query to the series of one machine."""
+"""Labels with which the query is restricted to the series of the alert's machine."""
 
 
 class Trends:
-    """Queries the values. Any thread may use it."""
+    """Queries the values. Thread-safe."""
 
     def __init__(self, queries: QueryEngine) -> None:
         self._queries = queries

@@ -1,4 +1,4 @@
-"""Store pushed samples: resolve their series, append, and report which samples were rejected, and why."""
+"""Stores pushed samples: resolves their series, appends them, and reports rejected samples with reasons."""
 
 from __future__ import annotations
 
@@ -26,21 +26,24 @@ if TYPE_CHECKING:
     from metricat_hub.sources.write.columns import Columns, Key
 
 CACHE_BYTES = 32 << 20
-"""Upper bound of the memory for keys of resolved series. Above it, the cache is emptied."""
+"""Limit of the memory for keys of resolved series in bytes. Above it, the cache is emptied."""
 _ENTRY_BYTES = 150
-"""Memory of a cached key beyond its own bytes: its object, the number, the slots of the dictionary."""
+"""Bytes of memory of a cached key in addition to its content."""
 _UNRESOLVED, _REFUSED, _INVALID = -2, -1, -3
-CONFLICTING = "the store has another value of the series at this time"
+CONFLICTING = "the store has a different value of the series at this time"
 TOO_OLD = "the sample is older than the out-of-order window of the store"
 TOO_NEW = "the timestamp is too far in the future; check the clock of the sender"
-FULL = "the store has as many series as its limit allows; raise the limit or send fewer series"
+FULL = (
+    "the store has the maximum number of active series; send fewer series, or, with enough memory, raise "
+    "--store.max-series"
+)
 _MOST_METADATA = 20_000
-"""Upper bound of metrics whose metadata is remembered."""
+"""The most metrics whose metadata is cached."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A rejected sample: its position in the columns, the reason, and its series."""
+    """A rejected sample: its position in the columns, the reason, and the labels of its series."""
 
     index: int
     reason: str
@@ -52,7 +55,7 @@ class Written:
     """The result of a write."""
 
     stored: int
-    """Samples that the store has now: accepted ones and duplicates."""
+    """Number of samples that the store has: accepted samples and duplicates."""
     duplicates: int
     rejections: list[Rejection]
 
@@ -75,16 +78,16 @@ class SampleWriter:
         self._cache = _Cache(store.generation)
         self._metadata: dict[str, Metadata] = {}
         self.symbols = Symbols()
-        """Numbers for the decoder of remote write 2.0: all requests have the same key for a series."""
+        """The shared symbols for the decoder of remote write 2.0, so that a series has the same key in all requests."""
 
     def known(self) -> dict[Key, int]:
-        """Return the cached series by key, for the fast path of the decoder. Do not change it."""
+        """Return the cached series numbers by key, for the decoder. The caller must not change the dictionary."""
         return self._current().numbers
 
     def write(self, columns: Columns) -> Written:
-        """Store the samples; raise `StoreUnavailableError` if the store accepts none now.
+        """Store samples; raise `StoreUnavailableError` if the store accepts no samples now.
 
-        Every series and sample is judged separately: an invalid one does not prevent others from being stored.
+        An invalid series or sample is rejected, and does not affect the others.
         """
         self._set_metadata(columns.metadata)
         if not columns.keys:
@@ -194,7 +197,7 @@ def _rejected(appended: Appended) -> Iterator[tuple[int, str]]:
 
 
 def summary(columns: Columns, written: Written, shown: int = 5) -> list[str]:
-    """Return a line for each reason, with the number of rejected samples and the first series of each."""
+    """Return a line for each reason, with the number of rejected samples and the first `shown` series."""
     by_reason: dict[str, list[str]] = {}
     counts: dict[str, int] = {}
     for rejection in written.rejections:

@@ -1,1 +1,1 @@
-"""Functions that assemble the parts of `app` from the settings: one module for each part."""
+"""Assembles the parts of `app` from the settings, with one module for each part."""

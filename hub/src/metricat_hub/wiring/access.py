@@ -1,4 +1,4 @@
-"""The chain of authenticators that the settings require."""
+"""Builds access control from the settings: the chain of authenticators."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def oidc_login(settings: Settings, accounts: Accounts) -> OidcLogin | None:
-    """Return the login at the OpenID Connect provider; None if the settings have none.
+    """Return the login with the OpenID Connect provider; None if it is not configured.
 
     Raises:
         HubError: the packages of OpenID Connect are missing.

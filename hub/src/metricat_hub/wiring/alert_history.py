@@ -1,4 +1,4 @@
-"""The history of alerts in the running hub: which database, its maintenance, and its metrics."""
+"""The alert history in the running hub: its database, maintenance and metrics."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger(__name__)
 _REMOVALS = 20
-"""Batches of one maintenance."""
+"""The most batches of removed episodes in one run of maintenance."""
 _EVALUATION = 300_000
-"""The longest evaluation of a group, in milliseconds."""
+"""The assumed longest evaluation of a group in milliseconds."""
 _OBSERVED = "observed"
-"""Names the time until which the hub ran."""
+"""The name of the stored time until which the hub ran."""
 _OVERLAP = 15 * 60_000
-"""Milliseconds before the end of the last run whose alerts are read, too: Alertmanager groups and delays messages."""
+"""Milliseconds before the end of the last run from which alerts are read, because Alertmanager delays messages."""
 _FIRST_FILL = 7 * 86_400_000
 _LONGEST_FILL = 31 * 86_400_000
 
 
 class AlertHistoryParts:
-    """The history, and the queue before it."""
+    """The alert history and its event queue."""
 
     def __init__(self, settings: Settings, clock: Callable[[], int]) -> None:
         """Open the history: in PostgreSQL if that is the store, otherwise in the data directory.
@@ -43,11 +43,11 @@ class AlertHistoryParts:
             StoreUnavailableError: the file cannot be opened, or a newer release wrote it.
         """
         self.rules: Rules | None = None
-        """The rules whose alerts the history has."""
+        """The rules whose alerts the history records."""
         self.prometheus: PrometheusStore | None = None
-        """The server whose series of alerts fill the history; None: the hub evaluates rules itself."""
+        """The server whose series `ALERTS` fill gaps in the history; None: the hub evaluates the rules."""
         self._observed: int | None = None
-        """Until when the history is known to be complete; None: the hub has started."""
+        """Until when the history is complete, in milliseconds; None: not determined since the start."""
         self._clock = clock
         self._problems: list[str] = []
         is_local = settings.store_url.kind != "postgresql"
@@ -56,13 +56,13 @@ class AlertHistoryParts:
         )
         self.log = EventQueue(self.history, is_direct=is_local)
         self._before: int | None = clock()
-        """Episodes that began earlier may have lost their end; None: none has."""
+        """Episodes that began before this time may lack their end; None: no such episode."""
         self._dropped = 0
         self._alertmanager = settings.alert_history.alertmanager
-        """The Alertmanager whose alerts are to be compared with the history; None: nothing is to be done."""
+        """The Alertmanager with whose alerts the history must still be compared; None: no comparison is due."""
 
     def maintain_alert_history(self) -> None:
-        """Remove what is too old, and correct the history after events were lost. `problems` reports an error."""
+        """Remove old episodes, and correct the history after lost events. Errors are reported by `problems`."""
         found = []
         for work in (self._maintain, self._fill, self._compare):
             try:
@@ -106,11 +106,11 @@ class AlertHistoryParts:
             self._alertmanager = None
 
     def problems(self) -> Sequence[str]:
-        """Return why events wait, and why the last maintenance failed."""
+        """Return the problems of the history: waiting events, and a failed maintenance."""
         return [*self.log.problems(), *self._problems]
 
     def samples(self) -> Sequence[Sample]:
-        """Return metrics."""
+        """Return the metrics of the alert history."""
         return [*self.history.metrics(), *self.log.samples()]
 
     def close(self) -> None:

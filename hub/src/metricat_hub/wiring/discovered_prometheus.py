@@ -1,4 +1,4 @@
-"""The Prometheus of the cluster: the one that the status of most MonitoringTargets names. See docs/design/0038."""
+"""Finds the Prometheus in the status of most MonitoringTargets. See docs/design/0038."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ _REMEDY = (
 
 
 class Targets(Protocol):
-    """Where the MonitoringTargets come from."""
+    """The source of MonitoringTargets."""
 
     def monitoring_targets(self) -> Sequence[dict[str, Any]]:
-        """Return all MonitoringTargets; raise `AccessUnavailableError` if the API server does not answer."""
+        """Return all MonitoringTargets; raise `AccessUnavailableError` if the API server does not respond."""
         ...
 
 
 class NoPrometheusError(Exception):
-    """No MonitoringTarget has the address of a Prometheus. The message says why."""
+    """No MonitoringTarget has the URL of a Prometheus. The message contains the reason."""
 
 
 class DiscoveredPrometheus(PrometheusStore):
-    """A store that follows the address in the statuses. Until there is one, requests get the reason."""
+    """Sets the URL of the store from the statuses of MonitoringTargets. Without a URL, requests get an error."""
 
     def __init__(self, server: Server, targets: Targets, limits: Limits) -> None:
         super().__init__(server, None, limits)
@@ -45,25 +45,27 @@ class DiscoveredPrometheus(PrometheusStore):
         self.maintain()
 
     def maintain(self) -> object:
-        """Use the current address. The known address remains in use while the API server does not respond."""
+        """Update the URL. While the API server does not respond, the last known URL stays in use."""
         try:
             url = chosen_url(self._targets.monitoring_targets())
         except AccessUnavailableError as error:
             if self._url:
-                _LOG.warning("cannot read the MonitoringTargets, so the hub keeps querying %s: %s", self._url, error)
+                _LOG.warning(
+                    "cannot read the MonitoringTargets, so the hub continues to query %s: %s", self._url, error
+                )
                 return None
             self._refuse(str(error))
         except NoPrometheusError as error:
             self._refuse(str(error))
         else:
             if url != self._url:
-                _LOG.info("the hub queries %s, which MonitoringTargets name", url)
+                _LOG.info("the hub now queries %s, from the status of the MonitoringTargets", url)
             self._url, self._problem = url, ""
             self.api.move(url)
         return None
 
     def problems(self) -> Sequence[str]:
-        """Return why the hub has no Prometheus to query."""
+        """Return a problem if the hub has found no Prometheus to query."""
         return (self._problem,) if self._problem else ()
 
     def _refuse(self, why: str) -> None:
@@ -74,7 +76,7 @@ class DiscoveredPrometheus(PrometheusStore):
 
 
 def chosen_url(targets: Sequence[dict[str, Any]]) -> str:
-    """Return the URL that most targets name, the first by name of several; raise `NoPrometheusError` without one."""
+    """Return the URL in most statuses, the alphabetically first if equal; raise `NoPrometheusError` without a URL."""
     named = [one for target in targets for one in (target.get("status") or {}).get("prometheuses") or []]
     urls = Counter(_valid(one.get("url", "")) for one in named)
     urls.pop("", None)
@@ -83,11 +85,12 @@ def chosen_url(targets: Sequence[dict[str, Any]]) -> str:
     if named:
         names = ", ".join(sorted({f"{one.get('namespace')}/{one.get('name')}" for one in named}))
         raise NoPrometheusError(
-            f"no URL reaches all samples of Prometheus {names}: it has shards, or is local. {_REMEDY}"
+            f"no URL reaches all samples of Prometheus {names}: the Prometheus has shards, or its URL is not "
+            f"reachable for the hub. {_REMEDY}"
         )
     if targets:
         raise NoPrometheusError(f"no Prometheus selects the ServiceMonitor of a MonitoringTarget yet. {_REMEDY}")
-    raise NoPrometheusError(f"no MonitoringTarget exists yet, so no Prometheus is known. {_REMEDY}")
+    raise NoPrometheusError(f"no MonitoringTarget exists yet, so the hub cannot find a Prometheus. {_REMEDY}")
 
 
 def _valid(url: object) -> str:

@@ -1,4 +1,4 @@
-"""The gRPC server, if the setting grpc.listen is given."""
+"""Starts the gRPC server if grpc.listen is set."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ async def serving_grpc(
 
     Raises:
         SettingError: a package is missing, or the web config file has a rule that gRPC cannot enforce.
-        ListenError: the address cannot be used.
+        ListenError: the address is not available.
     """
     listen = settings.live.grpc_listen
     if listen is None:

@@ -1,4 +1,4 @@
-"""The API server of the hub's cluster, shared by all parts that query it."""
+"""The client of the API server, shared by all parts of the hub that query it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from metricat_hub.model.errors import HubError
 
 
 def reviews(setting: str) -> Reviews:
-    """Return the reviews of the API server; raise `HubError` outside of a cluster. `setting` is what needs them."""
+    """Return the client for access reviews; raise `HubError` outside of a cluster. `setting` is the setting to name."""
     found = _in_cluster()
     if found is None:
         raise HubError(

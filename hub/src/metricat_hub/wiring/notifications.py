@@ -1,4 +1,4 @@
-"""Routing in the running hub: its settings, and when it sends what is due."""
+"""Routing of notifications in the running hub: loads its settings, and runs its steps."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _RECEIVERS = "receivers"
 
 
 class NotificationParts:
-    """Routing of the hub, opened."""
+    """The opened routing of the hub."""
 
     def __init__(  # noqa: PLR0913, PLR0917 -- the parts that it connects
         self,
@@ -71,24 +71,32 @@ class NotificationParts:
         self.notifications.configure(plan)
 
     def problems(self) -> Sequence[str]:
-        """Return what does not work now, each with its remedy."""
+        """Return the current problems of routing, each with a remedy."""
         return [one for one in (self._problem, self._notice, self.notifications.problem) if one]
 
     def samples(self) -> Sequence[Sample]:
-        """Return the metrics about routing."""
+        """Return the hub's own metrics about routing."""
         counts = self.notifications.counts
         return [
             Sample(f"metricat_hub_routing_{name}", text, value, is_counter=True)
             for name, text, value in (
-                ("notifications", "Notifications that routing has made.", counts.notifications),
-                ("failures", "Steps of routing that failed and are repeated.", counts.failures),
-                ("dropped_events", "Events that the history did not accept in time.", counts.dropped_events),
-                ("damaged_entries", "Stored notifications and events that could not be read.", self._saved.damaged),
+                ("notifications", "Notifications that routing created.", counts.notifications),
+                ("failures", "Failed steps of routing, which are repeated.", counts.failures),
+                (
+                    "dropped_events",
+                    "Dropped events, because the alert history did not accept them in time.",
+                    counts.dropped_events,
+                ),
+                (
+                    "damaged_entries",
+                    "Damaged stored notifications and events, which were dropped.",
+                    self._saved.damaged,
+                ),
             )
         ]
 
     async def run(self) -> None:
-        """Send what is due after each evaluation, until canceled."""
+        """Run a step after each evaluation of rules, until canceled."""
         loop = asyncio.get_running_loop()
         changed = asyncio.Event()
 
@@ -119,7 +127,7 @@ class NotificationParts:
         try:
             self.notifications.step(self._alerts, self._clock(), evaluated=evaluated)
         except Exception:  # noqa: BLE001 -- the hub must continue
-            _LOG.exception("routing failed")
+            _LOG.exception("a step of routing failed; the hub repeats it")
             self._has_evaluated = True
 
     def _alerts(self) -> Iterable[ActiveAlert]:
@@ -134,7 +142,7 @@ class NotificationParts:
         try:
             plan = self._plan()
         except HubError as error:
-            self._problem = f"the routes are those of before the change: {error}"
+            self._problem = f"the hub keeps the previous routes: {error}"
             _LOG.error("%s", self._problem)
             return
         self._problem = ""
@@ -148,7 +156,8 @@ class NotificationParts:
         receivers = _receiver_names(root)
         plan = parse_plan(root, self._path, receivers, self._url)
         self._notice = (
-            f"{self._path}: receivers exist, but no alert is sent: neither route nor a receiver with the name "
+            f"{self._path}: receivers exist, but the hub sends no notifications: neither route nor a receiver with "
+            "the name "
             f"{DEFAULT_RECEIVER} exists. Add one of them."
             if receivers and plan.root is None
             else ""
@@ -156,7 +165,7 @@ class NotificationParts:
         return plan
 
     def close(self) -> None:
-        """Close the saved state."""
+        """Close the file with the state."""
         self._saved.close()
 
 

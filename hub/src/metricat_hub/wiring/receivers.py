@@ -1,4 +1,4 @@
-"""The receivers of the running hub: their settings, which a change of the file reloads, and their delivery."""
+"""The receivers of the running hub: loads their settings, reloads them after a change, and runs their delivery."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _RELOAD_SECONDS = 5.0
 
 
 class ReceiverParts:
-    """The receivers of the hub, opened."""
+    """The opened receivers of the hub."""
 
     def __init__(self, settings: Settings, rules: RuleParts, queries: QueryEngine, clock: Callable[[], int]) -> None:
         """Open the queue, and read the section `receivers`. The history of the rules gets the results.
@@ -55,22 +55,22 @@ class ReceiverParts:
         )
 
     def problems(self) -> Sequence[str]:
-        """Return what does not work now, each with its remedy."""
+        """Return the current problems of receivers, each with a remedy."""
         return [*([self._problem] if self._problem else []), *self.delivery.problems()]
 
     def samples(self) -> Sequence[Sample]:
-        """Return the metrics about notifications."""
+        """Return the hub's own metrics about notifications."""
         return self.delivery.samples()
 
     async def run(self) -> None:
-        """Deliver, and follow changes of the settings file, until canceled."""
+        """Deliver notifications, and apply changes of the settings file, until canceled."""
         self.delivery.start()
         while True:
             await asyncio.sleep(_RELOAD_SECONDS)
             await asyncio.to_thread(self.reload)
 
     def reload(self) -> None:
-        """Read the section again if the file has changed. An invalid section changes nothing."""
+        """Reload the receivers if the file has changed. If the section is invalid, keep the previous receivers."""
         stamp = file_stamp(self._path)
         if stamp == self._stamp:
             return
@@ -78,11 +78,11 @@ class ReceiverParts:
         try:
             self.delivery.configure(open_channels(parse_receivers(self._path, os.environ)))
         except HubError as error:
-            self._problem = f"the receivers are those of before the change: {error}"
+            self._problem = f"the hub keeps the previous receivers: {error}"
             _LOG.error("%s", self._problem)
             return
         self._problem = ""
 
     def close(self) -> None:
-        """Close the queue. What is not delivered remains on disk."""
+        """Close the queue. Undelivered notifications remain on disk."""
         self.delivery.close()

@@ -1,4 +1,4 @@
-"""The alerts of the server that evaluates the rules, if the store of the hub is a Prometheus."""
+"""Access to the alerts of the server that evaluates the rules, if the store of the hub is a Prometheus."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class RemoteAlertParts:
 
     def __init__(self, settings: Settings, storage: Storage) -> None:
         self.alerts: RemoteAlerts | None = None
-        """None: the hub evaluates the rules."""
+        """The alerts of the server; None: the hub evaluates the rules."""
         self._client: Client | None = None
         if storage.remote is None:
             return

@@ -1,4 +1,4 @@
-"""The parts around requests that the settings require: logs, rate limits, the cache of answers, and Redis."""
+"""Builds the parts of request handling from the settings: logs, rate limits, response cache and Redis."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 class RequestParts:
-    """The parts, opened."""
+    """The opened parts of request handling."""
 
     def __init__(self, settings: Settings, now: Callable[[], int]) -> None:
         """Open the logs; `now` returns milliseconds.
@@ -71,18 +71,18 @@ class RequestParts:
         return log
 
     def watched(self, writer: Writer) -> Writer:
-        """Return a writer that makes the cached answers stale which its samples change."""
+        """Return a writer that invalidates cached responses which its samples change."""
         return WatchedWriter(writer, self._late)
 
     def degradations(self) -> Sequence[str]:
-        """Return the current problems that do not stop the hub."""
+        """Return the current problems of logs and Redis, which do not stop the hub."""
         found = [log.problem for log in self._logs if log.problem]
         return [*found, self.redis.problem] if self.redis and self.redis.problem else found
 
     def samples(self) -> Sequence[Sample]:
-        """Return counters as metrics."""
+        """Return the counters as metrics of the hub."""
         answers = self.answers
-        text = "Answers without an evaluation, and evaluations of queries that the cache did not have, by result."
+        text = "Responses to cacheable queries by result: cached, evaluated, or not_modified (304)."
         found = [
             Sample("metricat_hub_answers", text, count, is_counter=True, labels={"result": result})
             for result, count in (
@@ -92,11 +92,11 @@ class RequestParts:
             )
         ]
         found.append(Sample("metricat_hub_http_connections", "Open connections.", self.connections.open.total()))
-        text = "Connections that the hub closed because of a limit, by reason."
+        text = "Connections that the hub closed because of a limit, by limit."
         for reason, count in self.connections.refused.items():
             labels = {"reason": reason}
             found.append(Sample("metricat_hub_http_refused_connections", text, count, is_counter=True, labels=labels))
-        text = "Entries of logs that are lost, because the disk was full or too slow."
+        text = "Lost entries of logs, because the disk was full or too slow."
         for log in self._logs:
             labels = {"log": log.name}
             found.append(Sample("metricat_hub_log_dropped", text, log.dropped, is_counter=True, labels=labels))

@@ -1,4 +1,4 @@
-"""The evaluation of rules in the running hub: which files, when, and what it reports about itself."""
+"""The evaluation of rules in the running hub: loads rule files, schedules evaluations, and exposes metrics."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ _LOG = logging.getLogger(__name__)
 _RELOAD_SECONDS = 5.0
 _MOST_SLEEP_SECONDS = 1.0
 _STORES = ("embedded", "postgresql")
-"""Stores of the hub's own. Behind any other one is a server that evaluates rules itself."""
+"""The kinds of stores for which the hub evaluates rules. For other kinds, the server of the store evaluates them."""
 _Stamp = tuple[tuple[str, int, int], ...]
 
 
 class RuleParts:
-    """The rules of the hub, opened."""
+    """The opened rules of the hub."""
 
     def __init__(self, settings: Settings, queries: QueryEngine, writer: Writer, clock: Callable[[], int]) -> None:
         """Open the history of alerts and the saved states, and read the rule files.
@@ -99,7 +99,7 @@ class RuleParts:
         self._changes += 1
 
     def problems(self) -> Sequence[str]:
-        """Return what does not work now, each with its remedy."""
+        """Return the current problems of rules, each with a remedy."""
         failing = [
             f"rule {rule.rule.name} of group {status.group.name} fails: {rule.error}"
             for status in self.rules.groups()
@@ -146,7 +146,7 @@ class RuleParts:
         try:
             self.rules.load(self._groups(), self._clock())
         except HubError as error:
-            self._problem = f"the rules are those of before the change: {error}"
+            self._problem = f"the hub keeps the previous rules: {error}"
             _LOG.error("%s", self._problem)
             return
         self._problem = ""
@@ -186,20 +186,20 @@ class RuleParts:
         return tuple(found)
 
     def samples(self) -> Sequence[Sample]:
-        """Return the metrics about rules."""
+        """Return the hub's own metrics about rules."""
         counts = self.rules.counts
         groups = self.rules.groups()
         found = [
             Sample(f"metricat_hub_rule_{name}", text, value, is_counter=True)
             for name, text, value in (
                 ("evaluations", "Evaluations of rules.", counts.evaluations),
-                ("evaluation_failures", "Evaluations of rules that failed.", counts.failures),
+                ("evaluation_failures", "Failed evaluations of rules.", counts.failures),
                 (
                     "missed_evaluations",
-                    "Evaluations of groups that were skipped, because others took too long.",
+                    "Skipped evaluations of groups, because other evaluations took too long.",
                     counts.missed,
                 ),
-                ("rejected_samples", "Samples of rules that the store rejected.", counts.rejected_samples),
+                ("rejected_samples", "Rejected samples of rules.", counts.rejected_samples),
             )
         ]
         for status in groups:
@@ -219,13 +219,13 @@ class RuleParts:
         group, counts = status.group, self.rules.counts.of(status.group)
         labels = {"group": group.name, "file": group.file}
         for name, text, value in (
-            ("last_duration_seconds", "Duration of the last evaluation of a group.", status.seconds),
-            ("interval_seconds", "Time between two evaluations of a group.", group.interval / 1000),
+            ("last_duration_seconds", "Duration of the last evaluation of a group, in seconds.", status.seconds),
+            ("interval_seconds", "Interval of a group, in seconds.", group.interval / 1000),
         ):
             yield Sample(f"metricat_hub_rule_group_{name}", text, value, labels=labels)
         for name, text, value in (
-            ("evaluation_failures", "Evaluations of rules of a group that failed.", counts.failures),
-            ("missed_evaluations", "Evaluations of a group that were skipped.", counts.missed),
+            ("evaluation_failures", "Failed evaluations of the rules of a group.", counts.failures),
+            ("missed_evaluations", "Skipped evaluations of a group.", counts.missed),
         ):
             yield Sample(f"metricat_hub_rule_group_{name}", text, value, labels=labels, is_counter=True)
 
@@ -245,7 +245,7 @@ class RuleParts:
             _LOG.debug("metrics about rules: %s", error)
 
     def close(self) -> None:
-        """Close the history, the saved states and the versions of rules."""
+        """Close the alert history, the stored states and the versions of rules."""
         self._opened.close()
 
 

@@ -1,4 +1,4 @@
-"""The store that the settings name, with its buffer, the engine for queries and the outputs."""
+"""Opens the store of the settings with its buffer, query engine and outputs."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ if TYPE_CHECKING:
 
 
 class Storage(StorageState):
-    """The store, its buffer, the engine for queries and the outputs."""
+    """The opened store with its buffer, query engine and outputs."""
 
     def __init__(self, store: ManagedStore) -> None:
         self.store = store
         self.engine: QueryEngine | None = None
-        """Lets the server of a remote store evaluate queries; None: the hub does, over the store."""
+        """Sends queries to the server of a remote store; None: the hub evaluates queries over the store."""
         self.queries: QueryEngine
-        """Evaluates the queries of API and rules, with one limit of their memory."""
+        """Evaluates the queries of the API and of rules, with a common memory limit."""
         self._remote: PrometheusStore | None = None
         self._buffered: BufferedStore | None = None
         self._outputs: Sequence[Output] = ()
 
     @property
     def remote(self) -> PrometheusStore | None:
-        """The store behind the HTTP API of another server; None: the hub has the samples."""
+        """The store of another server with an HTTP API; None: the hub stores the samples."""
         return self._remote
 
     @property
@@ -46,7 +46,7 @@ class Storage(StorageState):
         return self._remote is not None and self._buffered is None
 
     def check_writable(self, what: str) -> None:
-        """Raise an error if the store is read-only, but something of the hub stores samples."""
+        """Raise an error if the store is read-only; `what` is the part of the hub that would write samples."""
         if self.is_read_only:
             raise HubError(f"{what}: the store is read-only. Set --store.write-url, or run `metricat hub` without it.")
 
@@ -64,11 +64,11 @@ class Storage(StorageState):
         return [(one.name, one.sender.server.shown, one.delivery.state()) for one in self._outputs]
 
     def count_series(self, store: Reader, now: int) -> int:
-        """Return how many series received samples recently. A server counts them itself."""
+        """Return the number of series that received samples recently, from the server if the store is remote."""
         return self._remote.count_series(now) if self._remote else super().count_series(store, now)
 
     def add_engine(self, settings: Settings) -> None:
-        """Let the server of a remote store evaluate the queries."""
+        """Evaluate queries by the server of a remote store."""
         from metricat_hub.store.prometheus import PrometheusStore, RemoteEngine  # noqa: PLC0415 -- if needed
 
         if isinstance(self.store, PrometheusStore):
@@ -76,7 +76,7 @@ class Storage(StorageState):
             self.engine = RemoteEngine(self.store.api, query_limits(settings))
 
     def add_buffer(self, settings: Settings, clock: Callable[[], int]) -> None:
-        """Add the buffer in which samples wait on disk while the store is down."""
+        """Add a buffer on disk for the samples while the store is down."""
         from metricat_hub.remote.delivery import QueueSettings  # noqa: PLC0415 -- if needed
         from metricat_hub.store.buffered import BufferedEngine, BufferedStore  # noqa: PLC0415 -- as above
 
@@ -87,7 +87,7 @@ class Storage(StorageState):
             self.engine = BufferedEngine(self.engine, self._buffered)
 
     def add_outputs(self, settings: Settings, clock: Callable[[], int]) -> None:
-        """Send all samples to the outputs, too."""
+        """Add the outputs, which forward all samples."""
         from metricat_hub.store.fan_out import FanOut  # noqa: PLC0415 -- if needed
 
         self._outputs = [_output(one, settings, clock) for one in settings.outputs]
@@ -98,7 +98,7 @@ def open_storage(settings: Settings, clock: Callable[[], int]) -> Storage:
     """Open the store, its buffer and the outputs. The clock returns milliseconds since 1970-01-01 UTC.
 
     Raises:
-        HubError: see `open_store`. Outputs with a store that is read-only are an error, too.
+        HubError: see `open_store`; or outputs are configured with a read-only store.
     """
     storage = Storage(_discovered(settings) if settings.store_url.is_discovered else open_store(settings, clock))
     kind, remote = settings.store_url.kind, settings.remote_store

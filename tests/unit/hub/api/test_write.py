@@ -98,7 +98,7 @@ def test_bodies_above_the_limits_are_rejected(hub: Hub) -> None:
     assert hub.post(PATH, bytes(10_001)).status == 413
     answer = send(hub, bytes(50_001))
     assert answer.status == 413
-    assert b"50001 bytes decompressed, the limit is 50000" in answer.body
+    assert b"50001 bytes after decompression, but the limit is 50000" in answer.body
 
 
 @pytest.mark.parametrize("body", [b"", b"abc", snappy(b"\x0a\x05ab")])

@@ -152,7 +152,7 @@ def test_value_that_is_not_a_number_is_nan() -> None:
 
 
 def test_server_without_rules_is_named_in_the_error() -> None:
-    message = r"http://127\.0\.0\.1:\d+ has no API of rules: .*query"
+    message = r"http://127\.0\.0\.1:\d+ has no API for rules: .*query"
     rules = {"groups": [{"rules": [{"name": "High"}]}]}
     with _remote([], None, rules) as remote, pytest.raises(StoreUnavailableError, match=message):
         remote.rules()

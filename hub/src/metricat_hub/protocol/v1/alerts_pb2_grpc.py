@@ -50,14 +50,14 @@ class AlertServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def GetAlertHistory(self, request, context):
-        """Returns episodes of alerts, the newest start first, in pages. Needs the scope read.
+        """Returns episodes of alerts in pages, sorted by start, the newest first. Needs the scope read.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ConfigureAlert(self, request, context):
-        """Creates, replaces or deletes an alert rule, or changes the settings of a shipped alert. Needs the scope write.
+        """Creates, replaces or deletes an alert rule, or changes the settings of a shipped alert. Needs the scope edit.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -55,15 +55,15 @@ class MetricsServiceServicer:
     """Missing associated documentation comment in .proto file."""
 
     def CollectMetrics(self, request, context):
-        """Stores a batch of samples of a collector once. Needs the scope write.
+        """Stores a batch of samples. A batch with a sequence number is stored only once. Needs the scope write.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def StreamMetrics(self, request, context):
-        """Sends the values of metrics, one message per collect interval. Needs the scope read.
-        A slow client gets the newest values.
+        """Sends the newest values of metrics, one message at each collect interval. Needs the scope read.
+        A slow client skips messages, and always gets the newest values.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -1,4 +1,4 @@
-"""The index of active series in memory: labels to numbers, and for each label value the numbers that have it."""
+"""The index of active series in memory: numbers of series by labels, and by each pair of label and value."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ _SPECIAL = re.compile(r"[\\.^$*+?{}\[\]()]")
 
 @dataclass(frozen=True, slots=True)
 class Matches:
-    """The series that several selectors match, each once."""
+    """The distinct series that match at least one of several selectors."""
 
     selectors: tuple[tuple[Matcher, ...], ...]
     numbers: Found
     """In ascending order."""
     labels: tuple[Labels, ...]
     places: tuple[NDArray[np.intp], ...]
-    """The places of the series of each selector."""
+    """The indices of the series of each selector."""
     each: tuple[Found, ...]
     """The series of each selector."""
     version: int
@@ -49,7 +49,7 @@ class Matches:
 
 
 class LabelIndex:
-    """Not safe for threads: its owner has a lock."""
+    """The index of active series. Not thread-safe: the owner must lock it."""
 
     def __init__(self) -> None:
         self.numbers: dict[Labels, int] = {}

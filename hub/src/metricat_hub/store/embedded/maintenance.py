@@ -32,7 +32,7 @@ _LATE_FACTOR = 4
 
 @dataclass(frozen=True, slots=True)
 class Maintained:
-    """The result of one round of maintenance."""
+    """The result of one run of maintenance."""
 
     packed_samples: int
     """Samples that moved from memory into segments."""
@@ -41,7 +41,7 @@ class Maintained:
 
 
 class Maintenance:
-    """Rounds of maintenance, one at a time."""
+    """Runs maintenance, one run at a time."""
 
     def __init__(self, core: Core) -> None:
         self._core = core
@@ -57,7 +57,7 @@ class Maintenance:
         """Run each part of maintenance that is due.
 
         Raises:
-            StoreUnavailableError: the disk is full or fails. No sample is lost; a later round continues.
+            StoreUnavailableError: the disk is full or fails. No sample is lost; a later run continues.
         """
         core = self._core
         with self._mutex:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class NewestValues:
-    """Not safe for threads: its owner has a lock. It has only samples that arrived since the start."""
+    """The newest sample of each series since the start of the hub. Not thread-safe: the owner must lock it."""
 
     def __init__(self) -> None:
         self.times: Times = np.zeros(1024, np.int64)
@@ -34,7 +34,7 @@ class NewestValues:
         self.values[series] = values
 
     def get(self, series: NDArray[np.int32]) -> tuple[Times, Values]:
-        """Return time and value of the newest sample of each series; the time 0 if none has arrived."""
+        """Return time and value of the newest sample of each series; the time is 0 without a sample."""
         if len(series):
             self._grow(int(series[-1]) + 1)
         return self.times[series], self.values[series]

@@ -39,7 +39,7 @@ class Checked:
 
 
 def check(folder: Path) -> Checked:
-    """Read everything in the store, also while another process has it open.
+    """Read and verify the whole store, even while another process has it open.
 
     Raises:
         StoreUnavailableError: no store exists that this program can read.
@@ -111,7 +111,7 @@ def _structure(connection: sqlite3.Connection) -> Iterator[str]:
 
 
 def backup(path: Path, folder: Path) -> int:
-    """Copy a store as it is now into a new directory, while it runs, and return the bytes of the copy.
+    """Copy a snapshot of a store to a new directory, even while it runs; return the size of the copy in bytes.
 
     Raises:
         StoreUnavailableError: the directory has a store already, or the copy failed.
@@ -125,11 +125,11 @@ def backup(path: Path, folder: Path) -> int:
 
 
 def compact(folder: Path) -> tuple[int, int]:
-    """Rewrite the file without free pages and without damaged rows; return its bytes before and after.
+    """Rewrite the file without free pages and damaged rows; return its size in bytes before and after.
 
     Raises:
         StoreLockedError: another process has the store open.
-        StoreUnavailableError: no store exists, or the copy has no room.
+        StoreUnavailableError: no store exists, or the disk has too little space for the copy.
     """
     path = folder / FILE
     open_for_reading(path).close()

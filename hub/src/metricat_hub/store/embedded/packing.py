@@ -1,4 +1,4 @@
-"""Packing: samples from the head become segments, and those of a complete window chunks, one for each series."""
+"""Packing: moves samples from the head to segments, and those of a complete window to chunks, one for each series."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class _Part:
 
 
 def spill(core: Core, now: int) -> int:
-    """Move the samples of the head into segments, and return their number.
+    """Move the samples of the head to segments; return their number.
 
     One transaction writes the segments and deletes the rows of the head. So an interruption loses nothing.
     """

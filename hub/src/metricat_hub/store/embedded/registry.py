@@ -1,4 +1,4 @@
-"""The series of the store: active ones in the index in memory, idle ones in the file only."""
+"""The series of the store. Active series are in the index in memory, idle series only in the file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _AT_ONCE = 1000
 
 
 def resolve(core: Core, labels: Sequence[Labels]) -> Numbers:
-    """Return the number of each series, -1 for a refused one. Add those that are new, and those that were idle."""
+    """Return the number of each series; -1 if it is rejected. Add new series, and reactivate idle ones."""
     with core.index_mutex:
         known = core.index.numbers
         numbers = np.array([known.get(one, -1) for one in labels], np.int64)
@@ -86,14 +86,14 @@ def _wake(core: Core, encoded: bytes, digest: int) -> tuple[int, int, int] | Non
 def match(
     core: Core, matchers: Sequence[Matcher], start: int, end: int, limit: int = -1
 ) -> tuple[NDArray[np.int32], Mapping[int, Labels]]:
-    """Return the matching series that may have samples from start to end: their numbers in ascending order, and labels.
+    """Return numbers (ascending) and labels of the matching series that may have samples from start to end.
 
     Args:
         core: the store.
-        matchers: all must match.
+        matchers: a series must match all of them.
         start: the earliest time.
         end: the latest time.
-        limit: stop soon after so many idle series; -1: never.
+        limit: the approximate number of idle series after which to stop; -1: no limit.
     """
     with core.index_mutex:
         numbers, labels = core.index.match_labels(matchers)
@@ -130,7 +130,7 @@ def _match_idle(core: Core, matchers: Sequence[Matcher], start: int, end: int, l
 
 
 def remove_idle(core: Core, now: int, unsampled_below: int) -> int:
-    """Remove series from the index that have no sample since `idle`. Return how many.
+    """Remove series without a sample for the time `idle` from the index; return their number.
 
     Args:
         core: the store.
@@ -162,7 +162,7 @@ def remove_idle(core: Core, now: int, unsampled_below: int) -> int:
 
 
 def delete_expired(core: Core, before: int) -> int:
-    """Delete idle series without samples since then. Return how many."""
+    """Delete idle series without samples since `before`; return their number."""
     with core.mutex:
         return core.writer.execute(
             "DELETE FROM series WHERE number IN (SELECT number FROM series WHERE idle AND last < ? LIMIT ?)",

@@ -1,4 +1,4 @@
-"""Retention: windows that are too old are dropped, and the oldest ones while the store is too large."""
+"""Retention: drops windows that are too old, and the oldest windows while the store is too large."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _FREE_SHARE = 0.1
 
 
 def drop_old(core: Core, now: int) -> int:
-    """Drop the windows whose samples are all older than the retention of their tier. Return the number of chunks."""
+    """Drop windows with only samples older than the retention of their tier; return the number of dropped chunks."""
     settings = core.settings
     kept = {RAW: settings.raw_retention, BY_MINUTE: settings.minute_retention, BY_HOUR: settings.hour_retention}
     return sum(_drop_until(core, layout, layout.base(layout.window(now - kept[layout]))) for layout in LAYOUTS)
 
 
 def drop_above_limit(core: Core) -> int:
-    """Drop the oldest window while the store is larger than its limit. Return the number of chunks.
+    """Drop the oldest windows while the store is above its size limit; return the number of dropped chunks.
 
     Downsampled raw windows are dropped first, so that history remains. Windows of the tier 1m follow, then 1h. Raw
     windows that are not downsampled are last.
@@ -60,14 +60,14 @@ def drop_above_limit(core: Core) -> int:
 
 
 def oldest_window(core: Core, layout: Layout) -> int | None:
-    """Return the oldest window of a tier that has a chunk."""
+    """Return the number of the oldest window of a tier with a chunk; None without chunks."""
     with core.readers.borrow() as connection:
         row = connection.execute(f"SELECT min(id) FROM {layout.table}").fetchone()  # noqa: S608 -- a constant
     return None if row[0] is None else window_of(row[0])
 
 
 def shrink(core: Core, *, all_pages: bool = False) -> None:
-    """Return free pages to the filesystem, some in each transaction, if they are many."""
+    """Return free pages to the filesystem, in several transactions, if the file has many free pages."""
     while True:
         with core.mutex:
             free = int(core.writer.execute("PRAGMA freelist_count").fetchone()[0])
@@ -82,13 +82,13 @@ def shrink(core: Core, *, all_pages: bool = False) -> None:
 
 
 def checkpoint(core: Core) -> None:
-    """Write the WAL back into the file, so that it starts again from its beginning."""
+    """Write the WAL back to the file, so that SQLite can reuse the WAL from its start."""
     with core.mutex:
         core.writer.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchone()
 
 
 def truncate_wal(core: Core) -> None:
-    """Write the WAL back and make it empty. Waits briefly for readers, and so does appending."""
+    """Write the WAL back and truncate it. It waits briefly for readers; appending waits for it."""
     with core.mutex:
         core.writer.execute(f"PRAGMA busy_timeout = {_WAIT_FOR_READERS}")
         try:

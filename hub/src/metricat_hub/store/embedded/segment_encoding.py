@@ -1,7 +1,7 @@
-"""The bytes of a segment, as docs/hub/store-format.md describes them. Pure.
+"""Encodes and decodes segments. docs/hub/store-format.md describes the format. Pure.
 
-A segment has samples of many series, and lives for some hours. So its encoding is quick rather than small: numpy
-encodes all series at once, and decodes only those that a query needs.
+A segment has samples of many series, and exists for some hours only. So the encoding is fast rather than small: numpy
+encodes all series at once, and decodes only the series that a query needs.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def encode(part: Part, bounds: bytes) -> bytes:
 
 
 def decode(data: bytes, bounds: bytes, numbers: NDArray[np.int32] | None = None) -> Part | None:
-    """Return the samples of these series, in ascending order; None: it has none of them. Without numbers: of all.
+    """Decode the samples of some series (`numbers` must ascend), or of all; return None if the segment has none.
 
     Raises:
         DamagedError: the bytes are damaged.

@@ -1,7 +1,7 @@
-"""Segments: samples of a window that is not complete, in the file but not yet in chunks.
+"""Segments: samples of incomplete windows, in the file but not yet in chunks.
 
-A chunk has all samples of a series in a window, so to write one costs as much for five minutes as for two hours. A
-segment has the samples of many series as they were in memory. See docs/design/0027.
+A chunk has all samples of a series in a window, so writing it takes as long for five minutes as for two hours. A
+segment has the samples of many series in the form of the head. See docs/design/0027.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ _FEWEST_SERIES = 8
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """What memory has of a segment."""
+    """The description of a segment in memory: its row number, window and bounds."""
 
     number: int
-    """The key of its row."""
+    """The number of the segment's row in the file."""
     window: int
     first: int
     """The earliest time."""
@@ -59,7 +59,7 @@ class Segment:
 
 
 class SegmentIndex:
-    """The segments of the file. Its owner has a lock."""
+    """The index of the segments in the file. Not thread-safe: the owner must lock it."""
 
     def __init__(self) -> None:
         self._segments: list[Segment] = []
@@ -82,7 +82,7 @@ class SegmentIndex:
         self._bounds = None
 
     def set_aside(self, numbers: Iterable[int]) -> None:
-        """Leave damaged segments in the file, so that queries and a check name them."""
+        """Mark damaged segments, which stay in the file, so that queries and checks report them."""
         self._damaged.update(numbers)
 
     def windows(self) -> list[int]:
@@ -94,7 +94,7 @@ class SegmentIndex:
         return [one for one in self._segments if one.window == window and one.number not in self._damaged]
 
     def before(self, window: int) -> list[Segment]:
-        """Return the segments of the windows before one."""
+        """Return the segments of all windows before a window."""
         return [one for one in self._segments if one.window < window]
 
     def overlapping(self, lowest: int, highest: int, start: int, end: int) -> list[Segment]:
@@ -110,7 +110,7 @@ class SegmentIndex:
 
 
 class SegmentReader:
-    """Reads segments through one connection. A damaged segment is left out and named in `damaged`."""
+    """Reads segments through one connection. It skips damaged segments, and adds them to `damaged`."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
@@ -120,7 +120,7 @@ class SegmentReader:
         """Whether a segment was not there: its samples are in chunks by now."""
 
     def read(self, segment: Segment, numbers: NDArray[np.int32] | None = None) -> Part | None:
-        """Return the samples of these series, or of all. None: the segment has none of them."""
+        """Return the samples of these series, or of all for None; return None if the segment has no such samples."""
         statement = "SELECT data FROM segments WHERE number = ?"
         try:
             row = self._connection.execute(statement, (segment.number,)).fetchone()
@@ -156,7 +156,7 @@ def insert(connection: sqlite3.Connection, segment: Segment, data: bytes) -> Seg
 
 
 def divided(parts: Sequence[Part]) -> Iterator[Part]:
-    """Yield the samples of some parts as parts of segments, which have one window each and are not too large."""
+    """Split parts of the head into parts for segments, each with one window and a limited size."""
     runs = []
     for part in parts:
         if isinstance(part, Table):

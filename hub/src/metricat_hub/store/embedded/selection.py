@@ -1,4 +1,4 @@
-"""Selection: chooses the tier for each part of a query's time, and reads the samples."""
+"""Selection: chooses a tier for each part of a query's time range, and reads the samples."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _MOST_WARNINGS = 10
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A part of a query's time, and the tier that serves it. Both ends are included."""
+    """A part of a query's time range, with its tier. Both ends are inclusive."""
 
     layout: Layout
     start: int
@@ -51,7 +51,7 @@ def select(core: Core, matchers: Sequence[Matcher], start: int, end: int, hints:
         numbers, labels = registry.match(core, matchers, start, end, most + 1)
         if len(numbers) > most:
             raise LimitError(
-                f"the selector matches {len(numbers)} series or more, and the limit is {most}. Add a matcher."
+                f"the selector matches at least {len(numbers)} series, but the limit is {most}. Add label matchers."
             )
         layout = tiers.choose(hints, end - start, len(numbers))
         segments = plan(core.progress, layout, start, end)
@@ -166,14 +166,14 @@ def _blocks(  # noqa: PLR0913, PLR0917 -- what to read, and a callback
 
 
 def iterate(core: Core, matchers: Sequence[Matcher], start: int, end: int, tier: Tier) -> Iterator[Series]:
-    """Yield the series that match, sorted by metric name, without limits. Few of them are in memory at a time.
+    """Yield the matching series sorted by metric name, without limits. Only a few series are in memory at a time.
 
     Args:
         core: the store.
-        matchers: all must match.
+        matchers: a series must match all of them.
         start: the earliest time.
         end: the latest time.
-        tier: the finest one.
+        tier: the finest tier to read.
     """
     core.check_open()
     numbers, labels = registry.match(core, matchers, start, end)
@@ -187,10 +187,10 @@ def iterate(core: Core, matchers: Sequence[Matcher], start: int, end: int, tier:
 
 
 def plan(progress: Progress, wanted: Layout, start: int, end: int) -> list[Segment]:
-    """Return which tier serves which part, by ascending time.
+    """Choose a tier for each part of a time range; return the parts by ascending time.
 
-    The wanted tier serves what it has. A finer one serves what is not downsampled yet, a coarser one what the finer
-    ones have dropped.
+    The wanted tier is used where it has points. A finer tier is used where samples are not downsampled yet, and a
+    coarser tier where retention has dropped the finer ones.
     """
     raw_from = max(progress.dropped_raw, progress.by_minute if wanted is not RAW else 0)
     minute_from = min(raw_from, max(progress.dropped_1m, progress.by_hour if wanted is BY_HOUR else 0))
@@ -229,7 +229,8 @@ class _Selector:
             total += len(one.times)
             if total > most:
                 raise LimitError(
-                    f"the query needs more than {most} samples. Use a shorter range or a longer step, or add a matcher."
+                    f"the query needs more than {most} samples. Use a shorter range or a longer step, or add label "
+                    "matchers."
                 )
             series.append(one)
         return Selection(series, self._coarsest.tier, self._warnings())
@@ -290,7 +291,7 @@ class _Selector:
 
 
 def describe(tier: str, chunk: int, why: str, labels: Mapping[int, Labels]) -> str:
-    """Return a sentence about a damaged chunk, for warnings."""
+    """Return a warning about a damaged chunk."""
     if tier == SEGMENT:
         return f"segment {chunk} of the newest hours is damaged ({why}); its samples are missing"
     if chunk < 0:

@@ -16,7 +16,7 @@ _NEVER = np.iinfo(np.int64).max
 
 
 class SeriesTimes:
-    """Not safe for threads: its owner has a lock."""
+    """Times of the first and the newest sample by series. Not thread-safe: the owner must lock it."""
 
     def __init__(self) -> None:
         self.newest: Times = np.zeros(1024, np.int64)
@@ -36,7 +36,7 @@ class SeriesTimes:
         self.newest[number] = newest
 
     def known(self, numbers: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Return for each number whether it is an active series."""
+        """Return a mask of the numbers that belong to active series."""
         possible = (numbers >= 0) & (numbers < len(self.active))
         if bool(possible.all()):
             return self.active[numbers]
@@ -60,13 +60,13 @@ class SeriesTimes:
             self.first[numbers[fresh]] = times[fresh]
 
     def encode(self) -> bytes:
-        """Return the times of all active series as bytes."""
+        """Encode the times of all active series as bytes."""
         numbers = np.flatnonzero(self.active).astype(np.int32)
         columns = (numbers.tobytes(), self.first[numbers].tobytes(), self.newest[numbers].tobytes())
         return bytes(cramjam.zstd.compress(b"".join(columns), 1))
 
     def restore(self, data: bytes) -> None:
-        """Set the times from these bytes, for series that have been added."""
+        """Restore times from the bytes of `encode`, for series that have been added."""
         plain = bytes(cramjam.zstd.decompress(data))  # nosemgrep: decompression-without-limit -- the hub's own file
         count = len(plain) // 20
         numbers = np.frombuffer(plain, np.int32, count)

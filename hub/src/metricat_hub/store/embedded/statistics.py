@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TierStatistics:
-    """Statistics of one tier. Times are bounds of windows; None: the tier has no chunk."""
+    """Start and end of one tier's stored windows in milliseconds; None: the tier has no chunks."""
 
     oldest: int | None
     newest: int | None
@@ -25,7 +25,7 @@ class TierStatistics:
 
 @dataclass(frozen=True, slots=True)
 class Statistics:
-    """The content of the store, and the samples that it has rejected since it was opened."""
+    """Counts of the store's content, and of samples rejected since it was opened."""
 
     active_series: int
     idle_series: int
@@ -41,7 +41,7 @@ class Statistics:
 
 
 def collect(core: Core) -> Statistics:
-    """Return the statistics. Counting chunks is left out: it would read the whole file."""
+    """Return the statistics. They have no number of chunks, because counting would read the whole file."""
     core.check_open()
     tiers: dict[Tier, TierStatistics] = {}
     with core.readers.borrow() as connection:
@@ -72,8 +72,12 @@ def collect(core: Core) -> Statistics:
 def as_metrics(statistics: Statistics) -> list[Sample]:
     """Return the statistics as metrics of the hub."""
     found = [
-        Sample("metricat_hub_store_series", "Series that received samples recently.", statistics.active_series),
-        Sample("metricat_hub_store_series_limit", "Limit of series that receive samples.", statistics.series_limit),
+        Sample(
+            "metricat_hub_store_series", "Active series, which received samples recently.", statistics.active_series
+        ),
+        Sample(
+            "metricat_hub_store_series_limit", "Limit of active series (store.max-series).", statistics.series_limit
+        ),
         Sample(
             "metricat_hub_store_head_samples",
             "Samples in memory that are not yet in segments or chunks.",
@@ -81,10 +85,10 @@ def as_metrics(statistics: Statistics) -> list[Sample]:
         ),
         Sample(
             "metricat_hub_store_file_bytes",
-            "Size of the store's file without its write-ahead log.",
+            "Size of the store's file in bytes, without its write-ahead log.",
             statistics.file_bytes,
         ),
-        Sample("metricat_hub_store_wal_bytes", "Size of the write-ahead log.", statistics.wal_bytes),
+        Sample("metricat_hub_store_wal_bytes", "Size of the write-ahead log in bytes.", statistics.wal_bytes),
         Sample(
             "metricat_hub_store_refused_series",
             "Series that the store rejected because of store.max-series.",

@@ -1,4 +1,4 @@
-"""The embedded store, as the rest of the hub sees it."""
+"""The interface of the embedded store for the other packages of the hub."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def current_time() -> int:
 
 
 class EmbeddedStore:
-    """A store of samples in one directory. Any thread may call its methods."""
+    """A store of samples in one directory. Thread-safe."""
 
     def __init__(self, core: Core) -> None:
         """Use `open` instead."""
@@ -45,8 +45,8 @@ class EmbeddedStore:
             clock: returns the time in milliseconds.
 
         Raises:
-            StoreLockedError: another process has it open.
-            StoreUnavailableError: it cannot be read or written.
+            StoreLockedError: another process has the store open.
+            StoreUnavailableError: the store cannot be read or written.
         """
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -58,24 +58,24 @@ class EmbeddedStore:
 
     @classmethod
     def open_read_only(cls, folder: Path, settings: Settings | None = None) -> Self:
-        """Read the store as it is now, also while another process has it open. Nothing can be appended.
+        """Open a snapshot of the store for reading, even while another process has it open.
 
         Raises:
-            StoreUnavailableError: it cannot be read.
+            StoreUnavailableError: the store cannot be read.
         """
         return cls(Core(folder, settings or Settings(), current_time, read_only=True))
 
     def close(self) -> None:
-        """Close the files and release the lock. All accepted samples are in the file already."""
+        """Close the files and release the lock. All accepted samples are already in the file."""
         self._core.close()
 
     @property
     def generation(self) -> int:
-        """A number that changes when series leave the index. Their numbers are then unknown."""
+        """A number that changes when series are removed from the index. Their numbers then become invalid."""
         return self._core.generation
 
     def resolve(self, labels: Sequence[Labels]) -> Numbers:
-        """Return the number of each series, -1 for a refused one. See `Writer.resolve`."""
+        """Return the number of each series; -1 if it is rejected. See `Writer.resolve`."""
         return registry.resolve(self._core, labels)
 
     def append(self, batch: Batch) -> Appended:
@@ -115,7 +115,7 @@ class EmbeddedStore:
         return selection.select_many(self._core, selectors, start, end, hints)
 
     def past(self, until: int) -> Hashable:
-        """Return a value that changes with the samples until a time. See `PastReader.past`."""
+        """Return a version that changes with the samples at or before a time. See `PastReader.past`."""
         core = self._core
         with core.mutex:
             core.past_until = max(core.past_until, until)
@@ -139,7 +139,7 @@ class EmbeddedStore:
         return sorted({value for labels in found for label, value in labels if label == name})
 
     def maintain(self, now: int | None = None, *, pack_all: bool = False) -> Maintained:
-        """Pack, downsample, drop what is too old, and write the WAL back, as far as each is due.
+        """Run due maintenance: pack, downsample, drop old samples, and write the WAL back.
 
         Call it every few seconds, from a thread: `Settings.round_seconds` limits a round. Appending and queries
         continue.
@@ -154,7 +154,7 @@ class EmbeddedStore:
         return self._maintenance.run(self._core.clock() if now is None else now, pack_all=pack_all)
 
     def statistics(self) -> statistics.Statistics:
-        """Return the number of series, the bytes of the files, and the samples that the store rejected."""
+        """Return numbers of series, sizes of the files, and numbers of rejected samples."""
         return statistics.collect(self._core)
 
     def metrics(self) -> Sequence[Sample]:
@@ -162,7 +162,7 @@ class EmbeddedStore:
         return statistics.as_metrics(self.statistics())
 
     def problems(self) -> Sequence[str]:
-        """Return nothing: maintenance and writes raise what does not work."""
+        """Return no problems: maintenance and writes raise errors instead."""
         return ()
 
     def iterate(self, matchers: Sequence[Matcher], start: int, end: int, tier: Tier = "raw") -> Iterator[Series]:
@@ -177,7 +177,7 @@ class EmbeddedStore:
             return appending.append(core, batch, core.clock(), any_age=True)
 
     def backup(self, folder: Path) -> int:
-        """Copy the store as it is now into another directory, while it runs, and return the bytes of the copy.
+        """Copy a snapshot of the store to another directory, even while it runs; return the size in bytes.
 
         Raises:
             StoreUnavailableError: the directory has a store already, or cannot be written.

@@ -1,4 +1,4 @@
-"""Downsampled points: how they are computed from samples or finer points, and how queries use them. Pure."""
+"""Computes downsampled points from samples or finer points, and the values that queries get from them. Pure."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ _COLUMN_OF = {
     "sum_over_time": "sum",
 }
 _RAW_FUNCTIONS = {"changes", "resets"}
-"""Functions whose results on a downsampled series would be wrong, not only less exact."""
+"""Functions that would return wrong, not only less precise, results on downsampled series."""
 _FEW = 200_000
-"""A selection with fewer points than this has no need of a coarser tier."""
+"""A selection with fewer points than this does not use a coarser tier."""
 _SHORT = 6 * HOUR
 _USUAL_INTERVAL = 10_000
 _AVERAGE_BITS = 24
@@ -61,13 +61,13 @@ def kind_of(name: str, metadata: Mapping[str, Metadata]) -> Kind:
 
 @np.errstate(all="ignore")
 def downsample(times: Times, values: Values, kind: Kind, previous: float | None, resolution: int = MINUTE) -> Chunk:
-    """Return a point for each interval with samples, at its end. Staleness markers do not count as samples.
+    """Return a point at the end of each interval with samples. Staleness markers are ignored.
 
     Args:
         times: the times of the samples, ascending.
-        values: their values.
+        values: the values of the samples.
         kind: which columns the points have. For `unknown`, the values decide.
-        previous: the sample before the first one, if any.
+        previous: the value before the first sample; None without one.
         resolution: the length of an interval, which excludes its start and includes its end.
     """
     real = ~is_stale(values)
@@ -112,7 +112,7 @@ def coarser(points: Chunk, resolution: int = HOUR) -> Chunk:
 
 
 def merge_points(old: Chunk, new: Chunk, start: int, end: int) -> Chunk:
-    """Return the old points with those after start and until end replaced by the new ones."""
+    """Return the old points, with those from start (exclusive) to end (inclusive) replaced by the new points."""
     first = int(np.searchsorted(old.times, start, "right"))
     last = int(np.searchsorted(old.times, end, "right"))
     if not len(new.times):
@@ -134,7 +134,7 @@ def column_part(chunk: Chunk, part: slice) -> Chunk:
 
 
 def filled(points: Chunk, name: str) -> Values:
-    """Return a column of points, or what it would be if each point had one sample."""
+    """Return a column of points; if it is missing, return its values for points with one sample each."""
     if name in points.columns:
         return points.columns[name]
     count = len(points.times)
@@ -153,11 +153,11 @@ def wanted_columns(function: str) -> tuple[str, ...]:
 
 @np.errstate(all="ignore")
 def values_for(function: str, parts: list[tuple[Layout, Chunk]]) -> Values:
-    """Return the values that a query gets for a function: of a counter, a sum of increases that never decreases.
+    """Return the values for a function. For a counter, the values are a sum of increases, which never decreases.
 
     Args:
-        function: that of the selector.
-        parts: samples and points by ascending time. Those of the tier `raw` have only `last`.
+        function: the function that the query applies to the selector.
+        parts: samples and points by ascending time. Parts of the tier `raw` have only the column `last`.
     """
     if function in _COUNTER_FUNCTIONS and any("lost" in chunk.columns for _, chunk in parts):
         return _increasing(parts)
@@ -168,12 +168,12 @@ def values_for(function: str, parts: list[tuple[Layout, Chunk]]) -> Values:
 
 
 def choose(hints: Hints, span: int, series: int) -> Layout:
-    """Return the tier for a query: the coarsest whose resolution the query allows, and only if it saves much.
+    """Choose the tier for a query: the coarsest one that the query allows, if it saves many points.
 
     Args:
-        hints: what the query does.
+        hints: how the query uses the samples.
         span: milliseconds from start to end of the selection.
-        series: how many series it has.
+        series: the number of series of the selection.
     """
     if hints.tier is not None:
         return {"raw": RAW, "1m": BY_MINUTE, "1h": BY_HOUR}[hints.tier]
@@ -191,7 +191,7 @@ def choose(hints: Hints, span: int, series: int) -> Layout:
 
 @np.errstate(all="ignore")
 def rounded(values: Values) -> Values:
-    """Return averages with 24 significant bits: exact to 6e-8, and less than half as long when compressed."""
+    """Round averages to 24 significant bits, a relative error of 6e-8, which halves their compressed size."""
     mantissa, exponent = np.frexp(values)
     shorter: Values = np.ldexp(np.rint(np.ldexp(mantissa, _AVERAGE_BITS)), exponent - _AVERAGE_BITS)
     return shorter

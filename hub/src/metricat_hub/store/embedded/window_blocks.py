@@ -1,7 +1,7 @@
-"""Raw samples of range selectors as blocks, also from chunks. The blocks of chunks stay in a cache.
+"""Reads raw samples for range selectors as blocks, with a cache for the blocks of chunks.
 
-A selector of an hour reads the same chunks again and again, and decoding and joining the chunks of each series costs
-several times as much as the evaluation. See docs/design/0027.
+A selector of an hour reads the same chunks repeatedly, and decoding and joining them takes several times as long as the
+evaluation. See docs/design/0027.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ _MOST_WINDOWS = 4
 """A selector with more windows than this is read by series: its evaluation costs more than the reading."""
 _MOST_SERIES = 10_000
 BLOCK_BYTES = 16 << 20
-"""The size of the cache."""
+"""The size of the cache in bytes."""
 _MOST_LISTS = 8
 _ENTRY = 500
-"""Bytes of an entry or a block beyond its arrays."""
+"""Bytes of memory of an entry or a block in addition to its arrays."""
 _SEGMENT = -1
-"""The version in keys of segments, which never change."""
+"""The version in the cache keys of segments, which never change."""
 
 _Key = tuple[int, int, bytes]
 
 
 class BlockCache:
-    """Blocks of chunks by window, its version and the series. The least recently used ones leave first. Thread-safe."""
+    """A cache of blocks by window, its version and series. It drops the least recently used first. Thread-safe."""
 
     def __init__(self, most_bytes: int = BLOCK_BYTES) -> None:
         self._most = most_bytes
@@ -52,7 +52,7 @@ class BlockCache:
         self.bytes = 0
 
     def get(self, key: _Key) -> list[SampleBlock] | None:
-        """Return the blocks; None: they are not here."""
+        """Return the cached blocks; None if they are not cached."""
         with self._lock:
             found = self._entries.get(key)
             if found is None:
@@ -61,7 +61,7 @@ class BlockCache:
             return found[0]
 
     def put(self, key: _Key, blocks: list[SampleBlock]) -> None:
-        """Keep blocks, unless they need more than half of the cache. Their arrays must not be changed."""
+        """Cache blocks, unless they need more than half of the cache. The caller must not change their arrays."""
         size = _ENTRY + len(key[2])
         for one in blocks:
             size += _ENTRY + one.rows.nbytes + one.times.nbytes + one.values.nbytes

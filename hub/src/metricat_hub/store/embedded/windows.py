@@ -15,7 +15,7 @@ _SERIES_BITS = 32
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """One tier: its table, the length of its windows, and the time between two points (0: as received)."""
+    """A tier: table, length of a window, and time between two points (0: as received), in milliseconds."""
 
     tier: Tier
     table: str
@@ -23,7 +23,7 @@ class Layout:
     resolution: int
 
     def window(self, time: int) -> int:
-        """Return the window that contains a time."""
+        """Return the number of the window that contains a time."""
         return (time - 1) // self.size
 
     def base(self, window: int) -> int:
@@ -42,17 +42,17 @@ LAYOUTS = (RAW, BY_MINUTE, BY_HOUR)
 
 
 def identity(window: int, number: int) -> int:
-    """Return the id of a chunk: all chunks of a window are neighbours in the table, by ascending series."""
+    """Return the ID of a chunk. In the table, the chunks of a window are adjacent, by ascending series number."""
     return window << _SERIES_BITS | number
 
 
 def window_of(chunk: int) -> int:
-    """Return the window of a chunk's id."""
+    """Return the number of the window from a chunk's ID."""
     return chunk >> _SERIES_BITS
 
 
 def number_of(chunk: int) -> int:
-    """Return the series of a chunk's id."""
+    """Return the number of the series from a chunk's ID."""
     return chunk & ((1 << _SERIES_BITS) - 1)
 
 
@@ -60,5 +60,5 @@ _TIMES_BITS = 40
 
 
 def times_identity(window: int, reference: int) -> int:
-    """Return the id of times that chunks of a raw window share."""
+    """Return the ID of the row with times that chunks of a raw window share."""
     return window << _TIMES_BITS | reference

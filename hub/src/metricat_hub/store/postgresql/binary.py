@@ -1,4 +1,4 @@
-"""Columns of numpy as arrays in PostgreSQL's binary format, in both directions. This avoids a Python object a value."""
+"""Converts numpy columns to and from arrays in PostgreSQL's binary format, without a Python object for each value."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class _MomentDumper(_BinaryDumper):
 
 
 def register(context: AdaptContext) -> None:
-    """Let a connection accept these values as parameters."""
+    """Register the types of this module with a connection, so that they can be parameters of statements."""
     for kind, dumper in (
         (Integers, _IntegersDumper),
         (Floats, _FloatsDumper),

@@ -1,4 +1,4 @@
-"""Connections to the database: one that writes and holds the lease, and a bounded pool of those that read."""
+"""Connections to the database: one for writing, which holds the lease, and a bounded pool for reading."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _DEFAULTS = {
     "keepalives_count": "3",
     "tcp_user_timeout": "30000",
 }
-"""Parameters of libpq that a URL without them gets, so that a dead network is detected within half a minute."""
+"""Default connection parameters of libpq, which detect a dead network within half a minute."""
 _SESSION = (
     "SET timezone = 'UTC'; SET jit = off; SET statement_timeout = {timeout}; SET lock_timeout = {lock}; "
     "SET search_path = metricat, public; SET tcp_keepalives_idle = 15; SET tcp_keepalives_interval = 5; "
@@ -95,7 +95,7 @@ class Connections:
 
     @contextmanager
     def writer(self) -> Iterator[psycopg.Connection]:
-        """Lend the writing connection, in autocommit. A thread may lend it again.
+        """Yield the writing connection, in autocommit mode. Calls in the same thread may be nested.
 
         Raises:
             StoreUnavailableError: the database is not available.
@@ -114,7 +114,7 @@ class Connections:
 
     @contextmanager
     def reader(self) -> Iterator[psycopg.Connection]:
-        """Lend a reading connection, in autocommit.
+        """Yield a reading connection, in autocommit mode.
 
         Raises:
             StoreUnavailableError: the database is not available, or all connections are in use.
@@ -125,7 +125,9 @@ class Connections:
                 yield connection
             return
         if not self._slots.acquire(timeout=self._timeout / 1000):
-            raise StoreUnavailableError(f"{self.where}: all {self._limit} connections for queries are in use. Retry.")
+            raise StoreUnavailableError(
+                f"{self.where}: all {self._limit} connections for queries are in use. Retry later."
+            )
         try:
             connection = self._idle_reader() or self._guarded(lambda: self.connect(self._timeout))
             try:

@@ -1,4 +1,4 @@
-"""Errors of PostgreSQL as errors for users: temporary errors, and the remedies of lasting ones."""
+"""Converts errors of PostgreSQL to errors for users, with remedies."""
 
 from __future__ import annotations
 
@@ -15,26 +15,32 @@ _LASTING = (
     *("authentication failed", "does not exist", "no pg_hba.conf entry", "no password supplied", "permission denied"),
     "connection is bad: invalid",
 )
-"""Words in messages of lasting errors. libpq has no code for errors of connections."""
+"""Texts that identify permanent errors of connections, for which libpq has no error codes."""
 _REMEDIES: tuple[tuple[type[Error], str], ...] = (
     (errors.DiskFull, "Free space on the database's disk."),
     (errors.OutOfMemory, "Give the database more memory, or lower its work_mem."),
-    (errors.TooManyConnections, "Raise max_connections of the database, or close other connections."),
-    (errors.ReadOnlySqlTransaction, "Use the address of the primary server, or target_session_attrs=read-write."),
+    (
+        errors.TooManyConnections,
+        "Close other connections to the database, or, if it has the memory, raise its max_connections.",
+    ),
+    (
+        errors.ReadOnlySqlTransaction,
+        "Set --store.url to the primary server, or add target_session_attrs=read-write to it.",
+    ),
     (
         errors.InsufficientPrivilege,
         "Grant the privilege to the hub's user, or make it the owner of the schema metricat.",
     ),
-    (errors.UndefinedTable, "Someone removed a table of the schema metricat. Restore it, and restart the hub."),
+    (errors.UndefinedTable, "A table of the schema metricat is missing. Restore the table, and restart the hub."),
 )
 
 
 class StoreConfigurationError(HubError):
-    """The database cannot be used as it is set. Retrying does not help."""
+    """The hub cannot use the database because of a setting or a privilege. A retry does not help."""
 
 
 class ConnectionLostError(StoreUnavailableError):
-    """The connection is lost. A new connection may work immediately, and every operation may be repeated."""
+    """The connection is lost. A new connection can work immediately; operations can be repeated safely."""
 
 
 def is_lost(error: Error, connection: Connection[object]) -> bool:
@@ -52,7 +58,7 @@ def of_read(where: str, error: Error) -> HubError:
     """Return the error for users of a failed read: a timeout, or an unavailable store."""
     if isinstance(error, errors.QueryCanceled):
         return QueryTimeoutError(
-            f"{where}: the database took longer than the timeout. Use a shorter range, or raise --query.timeout."
+            f"{where}: the database took longer than --query.timeout. Use a shorter time range, or raise the timeout."
         )
     return unavailable(where, error)
 

@@ -1,4 +1,4 @@
-"""The storage of samples in tables: the interface of the two layouts."""
+"""The interface of the two table layouts, plain and TimescaleDB."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 class Layout(Protocol):
-    """One layout of the tables. Methods raise `psycopg.Error`."""
+    """Stores samples in tables. Methods raise `psycopg.Error`."""
 
     name: str
 
     def prepare(self, connection: Connection) -> None:
-        """Load what the layout needs, and apply the settings."""
+        """Load the state of the layout, and apply the settings to the database."""
         ...
 
     def active_series(self, connection: Connection) -> Iterator[tuple[int, Labels, int | None, int | None]]:
@@ -32,29 +32,29 @@ class Layout(Protocol):
         ...
 
     def insert(self, connection: Connection, series: NDArray[np.int32], times: Times, values: Values) -> None:
-        """Store sorted samples in one transaction. It does not replace a sample of the same series and time."""
+        """Store sorted samples in one transaction. Existing samples of the same series and time are not replaced."""
         ...
 
     def raw(
         self, connection: Connection, numbers: NDArray[np.int32], start: int, end: int
     ) -> Iterator[tuple[int, Times, Values]]:
-        """Yield the samples from start to end of each series that has any, by ascending series."""
+        """Yield the samples from start to end of the series that have samples, by ascending series number."""
         ...
 
     def points(
         self, connection: Connection, segment: Segment, numbers: NDArray[np.int32], wanted: Sequence[str]
     ) -> Iterator[tuple[int, Chunk]]:
-        """Yield the points of a tier and a time of each series that has any, by ascending series and time."""
+        """Yield the points of a segment (tier and time range) by ascending series number and time."""
         ...
 
     def progress(self, now: int) -> Progress:
-        """Return the times that each tier has."""
+        """Return up to which time each tier is downsampled and dropped."""
         ...
 
     def maintain(self, now: int) -> None:
-        """Pack, downsample and drop what is due."""
+        """Run due packing, downsampling and retention."""
         ...
 
     def size(self) -> int:
-        """Return the bytes of all tables and indexes."""
+        """Return the size of all tables and indexes in bytes."""
         ...

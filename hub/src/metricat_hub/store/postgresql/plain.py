@@ -53,7 +53,7 @@ BY_HOUR = Tiling("1h", "packed_1h", DAY, HOUR)
 _TILINGS: dict[Tier, Tiling] = {"raw": RAW, "1m": BY_MINUTE, "1h": BY_HOUR}
 _TIER_OF: dict[str, Tier] = {"packed_raw": "raw", "packed_1m": "1m", "packed_1h": "1h"}
 _PARTITION: dict[Tier, int] = {"raw": DAY, "1m": DAY, "1h": 30 * DAY}
-"""The time of one partition of a tier. Retention drops whole ones."""
+"""The time range of one partition of a tier in milliseconds. Retention drops whole partitions."""
 _AT_ONCE = 256
 _MS = "(extract(epoch FROM {0}) * 1000)::bigint"
 _INSERT = "INSERT INTO metricat.recent SELECT * FROM unnest(%s, %s, %s) ON CONFLICT DO NOTHING"

@@ -1,4 +1,4 @@
-"""The series of the store: active ones in the index in memory, idle ones in the database only."""
+"""The series of the store. Active series are in the index in memory, idle series only in the database."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ RETURNING encoded, number, (extract(epoch FROM first) * 1000)::bigint, (extract(
 
 
 def resolve(state: State, labels: Sequence[Labels]) -> Numbers:
-    """Return the number of each series, -1 for a refused one. Add those that are new, and those that were idle."""
+    """Return the number of each series; -1 if it is rejected. Add new series, and reactivate idle ones."""
     state.ready()
     with state.index_mutex:
         known = state.index.numbers
@@ -80,14 +80,14 @@ def resolve(state: State, labels: Sequence[Labels]) -> Numbers:
 def match(
     state: State, matchers: Sequence[Matcher], start: int, end: int, limit: int = -1
 ) -> tuple[NDArray[np.int32], Mapping[int, Labels]]:
-    """Return the matching series that may have samples from start to end: their numbers in ascending order, and labels.
+    """Return numbers (ascending) and labels of the matching series that may have samples from start to end.
 
     Args:
         state: the store.
-        matchers: all must match.
+        matchers: a series must match all of them.
         start: the earliest time.
         end: the latest time.
-        limit: stop soon after so many idle series; -1: never.
+        limit: the approximate number of idle series after which to stop; -1: no limit.
     """
     state.ready()
     with state.index_mutex:
@@ -126,7 +126,7 @@ def _match_idle(state: State, matchers: Sequence[Matcher], start: int, end: int,
 
 
 def remove_idle(state: State, now: int, unsampled_below: int) -> int:
-    """Remove series from the index that have no sample since `idle`. Return how many.
+    """Remove series without a sample for the time `idle` from the index; return their number.
 
     Args:
         state: the store.
@@ -161,7 +161,7 @@ def remove_idle(state: State, now: int, unsampled_below: int) -> int:
 
 
 def delete_expired(state: State, before: int) -> None:
-    """Delete idle series without samples since then."""
+    """Delete idle series without samples since `before`."""
     with state.mutex, state.writer() as connection:
         connection.execute(
             "DELETE FROM metricat.series WHERE number IN "

@@ -1,4 +1,4 @@
-"""Selecting: which tier serves which part of a query's time, and what the query gets."""
+"""Selection: chooses a tier for each part of a query's time range, and reads the samples."""
 
 from __future__ import annotations
 
@@ -36,7 +36,9 @@ def select(state: State, matchers: Sequence[Matcher], start: int, end: int, hint
     most = state.settings.query_series
     numbers, labels = registry.match(state, matchers, start, end, most + 1)
     if len(numbers) > most:
-        raise LimitError(f"the selector matches {len(numbers)} series or more, and the limit is {most}. Add a matcher.")
+        raise LimitError(
+            f"the selector matches at least {len(numbers)} series, but the limit is {most}. Add label matchers."
+        )
     tiling = tiers.choose(hints, end - start, len(numbers))
     progress = layout.progress(state.clock())
     segments = plan(progress, tiling, start, end)
@@ -58,7 +60,7 @@ def select(state: State, matchers: Sequence[Matcher], start: int, end: int, hint
 
 
 def iterate(state: State, matchers: Sequence[Matcher], start: int, end: int, tier: Tier) -> Iterator[Series]:
-    """Yield the series that match, sorted by metric name, without limits. Few of them are in memory at a time."""
+    """Yield the matching series sorted by metric name, without limits. Only a few are in memory at a time."""
     layout = state.ready()
     numbers, labels = registry.match(state, matchers, start, end)
     names: dict[str, list[int]] = {}

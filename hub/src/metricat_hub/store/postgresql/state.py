@@ -1,4 +1,4 @@
-"""The state that all parts of the store share: connections, lease, index of series, progress of maintenance."""
+"""The shared state of the PostgreSQL store: connections, lease, index of series, progress of maintenance."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
 _LEASE = 0x6D657472696361
 """The key of the advisory lock that one hub holds: `metrica` in ASCII."""
 _WAIT = 5.0
-"""Seconds to wait for the lease: a hub that just ended may still hold it."""
+"""Seconds to wait for the lease, which a hub that has just stopped may still hold."""
 _NEVER = int(np.iinfo(np.int64).max)
 
 
 class State:
-    """The shared state. `mutex` guards writing; `index_mutex` guards the index, and is taken second."""
+    """The shared state. `mutex` protects writes; `index_mutex` protects the index, and is acquired second."""
 
     def __init__(
         self, connections: Connections, settings: Settings, clock: Callable[[], int], *, read_only: bool = False
@@ -75,7 +75,7 @@ class State:
             raise StoreUnavailableError(f"{self.connections.where}: the store is closed. Open it again.")
 
     def writer(self) -> AbstractContextManager[Connection]:
-        """Lend the writing connection, which holds the lease."""
+        """Yield the writing connection, which holds the lease."""
         self.check_open()
         return self.connections.writer()
 
@@ -102,10 +102,12 @@ class State:
         )
 
     def guard_lease(self, connection: Connection) -> None:
-        """Keep any other hub from taking the lease until the transaction ends; raise if one has it already."""
+        """Prevent other hubs from taking the lease until the transaction ends; raise an error if one has taken it."""
         row = connection.execute("SELECT epoch FROM metricat.lease FOR SHARE").fetchone()
         if row is None or row[0] != self.epoch:
-            raise StoreUnavailableError(f"{self.connections.where}: another hub writes to this database. Stop one.")
+            raise StoreUnavailableError(
+                f"{self.connections.where}: another hub writes to this database. Stop one of the hubs."
+            )
 
     def _take_lease(self, connection: Connection) -> None:
         """Take the lease with a new writing connection, migrate the tables, and load what another hub has changed."""

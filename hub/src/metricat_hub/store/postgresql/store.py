@@ -1,4 +1,4 @@
-"""PostgreSQL as a store, as the rest of the hub sees it."""
+"""The interface of the PostgreSQL store for the other packages of the hub."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _IDLE_CHECK = 10 * MINUTE
 
 
 class PostgresStore:
-    """A store of samples in a database. Any thread may call its methods."""
+    """A store of samples in a PostgreSQL database. Thread-safe."""
 
     def __init__(self, state: State) -> None:
         """Use `open` instead."""
@@ -70,11 +70,11 @@ class PostgresStore:
             settings: retention and limits.
             clock: returns the time in milliseconds.
             readers: the largest number of connections for queries; one more writes.
-            query_timeout: the longest time of a statement of a query, in milliseconds.
+            query_timeout: time limit of a query's statement in milliseconds.
 
         Raises:
-            StoreLockedError: another hub has it open.
-            StoreConfigurationError: the database cannot be used as it is set.
+            StoreLockedError: another hub has the store open.
+            StoreConfigurationError: the hub cannot use the database because of a setting or a privilege.
         """
         connections = Connections(url, readers=readers, query_timeout=query_timeout)
         state = State(connections, settings, clock)
@@ -89,10 +89,10 @@ class PostgresStore:
 
     @classmethod
     def open_read_only(cls, url: str, clock: Callable[[], int]) -> Self:
-        """Open the store of a database for reading, also while a hub has it open.
+        """Open the store of a database for reading, even while a hub has it open.
 
         Raises:
-            StoreConfigurationError: the database cannot be used as it is set, or no hub has used it.
+            StoreConfigurationError: a setting or a privilege is wrong, or no hub has used the database.
             StoreUnavailableError: the database is not available.
         """
         connections = Connections(url, readers=0, query_timeout=_QUERY_TIMEOUT)
@@ -116,11 +116,11 @@ class PostgresStore:
 
     @property
     def generation(self) -> int:
-        """A number that changes when series leave the index. Their numbers are then unknown."""
+        """A number that changes when series are removed from the index. Their numbers then become invalid."""
         return self._state.generation
 
     def resolve(self, labels: Sequence[Labels]) -> Numbers:
-        """Return the number of each series, -1 for a refused one. See `Writer.resolve`."""
+        """Return the number of each series; -1 if it is rejected. See `Writer.resolve`."""
         return _again_if_lost(lambda: registry.resolve(self._state, labels))
 
     def append(self, batch: Batch) -> Appended:
@@ -230,11 +230,11 @@ class PostgresStore:
         return sorted({value for labels in found for label, value in labels if label == name})
 
     def maintain(self, now: int | None = None, *, pack_all: bool = False) -> None:
-        """Pack, downsample and drop what is due. Call it every few seconds, from a thread.
+        """Run due packing, downsampling and retention. Call it every few seconds from a thread.
 
         Args:
-            now: the time; None: that of the clock.
-            pack_all: not used, as in other stores: samples are durable rows until their window is complete.
+            now: the time in milliseconds; None: the current time.
+            pack_all: not used; it exists for compatibility with the embedded store.
 
         Raises:
             StoreUnavailableError: the database is not available. No sample is lost; a later call continues.
@@ -261,11 +261,15 @@ class PostgresStore:
         state = self._state
         found = [
             Sample("metricat_hub_store_up", "Whether the database is available.", 0 if self._is_down() else 1),
-            Sample("metricat_hub_store_series", "Series that received samples recently.", len(state.index)),
+            Sample("metricat_hub_store_series", "Active series, which received samples recently.", len(state.index)),
             Sample(
-                "metricat_hub_store_series_limit", "Limit of series that receive samples.", state.settings.series_limit
+                "metricat_hub_store_series_limit",
+                "Limit of active series (store.max-series).",
+                state.settings.series_limit,
             ),
-            Sample("metricat_hub_store_database_bytes", "Size of the store's tables and indexes.", self._bytes),
+            Sample(
+                "metricat_hub_store_database_bytes", "Size of the store's tables and indexes in bytes.", self._bytes
+            ),
             Sample(
                 "metricat_hub_store_refused_series",
                 "Series that the store rejected because of store.max-series.",
@@ -280,7 +284,7 @@ class PostgresStore:
         return found
 
     def problems(self) -> Sequence[str]:
-        """Return since when the database is not available, and why."""
+        """Return a problem with time and cause if the database is not available."""
         if not self._is_down():
             return ()
         connections = self._state.connections

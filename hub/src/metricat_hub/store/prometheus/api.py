@@ -1,4 +1,4 @@
-"""Requests to a Prometheus-compatible HTTP API, and its errors as those of the hub."""
+"""Requests to a Prometheus-compatible HTTP API. Its errors are converted to errors of the hub."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from metricat_hub.model.server import Server
 
 MOST_BYTES = 256 << 20
-"""Upper bound of a response: a result of 8 million samples."""
+"""The most bytes of a response, enough for 8 million samples."""
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 _SLACK = 5.0
-"""Seconds that a request waits longer than the server evaluates, to get the server's own message."""
+"""Seconds that a request waits after the server's timeout, to receive the server's error message."""
 _PARAMETER = re.compile(r'^invalid parameter "?query"?: ')
 _SENT_AGAIN = (429, 500, 502, 503, 504)
 
@@ -56,24 +56,24 @@ class Api:
         self._why_not = ""
 
     def post(self, path: str, parameters: Sequence[tuple[str, str]], seconds: float | None = None) -> Answer:
-        """Return the answer to a form, which has no limit of length.
+        """Send parameters as a form, whose length is not limited; return the response.
 
         Args:
             path: the path below ``/api/v1``.
             parameters: names and values; a name may occur more than once.
-            seconds: the time that the server may take; None: the time of the settings.
+            seconds: time limit of the server; None: the timeout of the settings.
 
         Raises:
-            HubError: the server sent an error, or no usable answer. See `_error`.
+            HubError: the server sent an error, or no usable response.
         """
         return self._answer("POST", path, parameters, seconds)
 
     def get(self, path: str, parameters: Sequence[tuple[str, str]] = ()) -> Answer:
-        """Return the answer to a request with its parameters in the URL. Errors: as `post`."""
+        """Send parameters in the URL; return the response. It raises the same errors as `post`."""
         return self._answer("GET", path, parameters, None)
 
     def refuse(self, why: str) -> None:
-        """Answer all further requests with this error, until `move` is called."""
+        """Raise this error for all further requests, until `move` is called."""
         self._why_not = why
 
     def move(self, url: str) -> None:
@@ -114,7 +114,7 @@ class Api:
 
     def unavailable(self, why: str) -> StoreUnavailableError:
         """Return the error for a server that does not respond."""
-        return StoreUnavailableError(f"{self.server.shown} does not answer: {why}. Check the server and --store.url.")
+        return StoreUnavailableError(f"{self.server.shown} does not respond: {why}. Check the server and --store.url.")
 
     def _error(self, response: Response, found: Answer) -> HubError:
         """Return the server's error: of the same kind, and with its message."""
@@ -131,7 +131,9 @@ class Api:
         if (kind == "execution" or status == 422) and found.status == "error":
             return QueryError(message)
         if status in _SENT_AGAIN:
-            return StoreUnavailableError(f"{where} answers {status}: {message}. Retry later, or check the server.")
+            return StoreUnavailableError(
+                f"{where} responds with status {status}: {message}. Retry later, or check the server."
+            )
         return StoreUnavailableError(
             f"{where} has no Prometheus HTTP API below the path of --store.url: status {status}, {message}. "
             "Check the URL."

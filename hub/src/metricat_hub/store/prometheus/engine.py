@@ -1,4 +1,4 @@
-"""Queries that the server evaluates: one query of the hub is one request."""
+"""Queries evaluated by the server of the store. Each query of the hub is one request."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LEAST_SECONDS = 0.001
 
 
 class RemoteEngine:
-    """A `QueryEngine` behind an HTTP API. Limits of series and samples hold for results only."""
+    """A `QueryEngine` over an HTTP API. Limits of series and samples apply only to results."""
 
     def __init__(self, api: Api, limits: Limits) -> None:
         self._api = api
@@ -37,7 +37,7 @@ class RemoteEngine:
         if step <= 0:
             raise InvalidQueryError(f"the step is {step} ms. Use a step greater than 0.")
         if end < start:
-            raise InvalidQueryError("the end of the time range is before its start. Swap them.")
+            raise InvalidQueryError("the end of the time range is before its start. Use an end after the start.")
         self._limits.check_steps((end - start) // step + 1)
         form = [("query", query), ("start", seconds(start)), ("end", seconds(end)), ("step", seconds(step))]
         return self._result("/query_range", form, end, cancellation, lookback)

@@ -1,4 +1,4 @@
-"""Decode query results from Prometheus' JSON into numpy arrays. Pure."""
+"""Decodes query results from Prometheus' JSON to numpy arrays. Pure."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ _POINT = msgspec.json.Decoder(Point)
 def decode(
     data: msgspec.Raw, at: int, limits: Limits, *, warnings: Sequence[str] = (), infos: Sequence[str] = ()
 ) -> Result:
-    """Return the result of a query.
+    """Decode the result of a query.
 
     Args:
-        data: the member `data` of the answer.
-        at: the time of the evaluation; of a range query: its end.
+        data: the member `data` of the response.
+        at: the time of the evaluation in milliseconds; for a range query, the end.
         limits: limits of series and samples.
-        warnings: those of the answer.
-        infos: those of the answer.
+        warnings: the warnings in the response.
+        infos: the infos in the response.
 
     Raises:
         LimitError: the result exceeds a limit.

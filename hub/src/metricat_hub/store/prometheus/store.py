@@ -1,4 +1,4 @@
-"""The store: reads through the HTTP API, and writes by remote write."""
+"""A store behind a Prometheus-compatible server: reads through its HTTP API, and writes by remote write."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _EVER = 2**52
-"""A time beyond this, in milliseconds, means: without a bound. The API does not accept larger times."""
+"""Larger times, in milliseconds, mean no bound. The API does not accept them."""
 _AHEAD = 86_400_000
 """No server accepts samples so far in the future."""
 _LONGEST_RANGE = 200 * 365 * 86_400_000
@@ -50,7 +50,7 @@ class _Metadata(msgspec.Struct):
 
 
 class PrometheusStore:
-    """A store behind a Prometheus-compatible HTTP API. Any thread may call its methods."""
+    """A store behind a Prometheus-compatible HTTP API. Thread-safe."""
 
     def __init__(self, server: Server, sender: RemoteWriteSender | None = None, limits: Limits | None = None) -> None:
         """Read from a server; write with a sender, or not at all without one."""
@@ -71,11 +71,11 @@ class PrometheusStore:
         return self._numbers.resolve(labels)
 
     def append(self, batch: Batch) -> Appended:
-        """Send samples, and wait until the server has stored them. The server alone recognizes duplicates.
+        """Send samples, and wait until the server has stored them. Only the server detects duplicates.
 
         Raises:
-            ReadOnlyStoreError: no URL to write to is set.
-            StoreUnavailableError: the server did not store the samples, or did not confirm it. Send them again.
+            ReadOnlyStoreError: no URL for writing is set.
+            StoreUnavailableError: the server did not confirm that it stored the samples. The caller should retry.
         """
         sender = self._check_writable()
         found, unknown = self._numbers.samples(batch)
@@ -84,7 +84,9 @@ class PrometheusStore:
         with self._lock:
             outcome = sender.send([found])
         if outcome.is_retried:
-            raise StoreUnavailableError(f"{sender.server.shown} does not store samples: {outcome.text}.")
+            raise StoreUnavailableError(
+                f"{sender.server.shown} does not store samples: {outcome.text}. Check the server and --store.write-url."
+            )
         return Appended(outcome.stored, unknown=unknown)
 
     def set_metadata(self, metadata: Mapping[str, Metadata]) -> None:
@@ -122,7 +124,7 @@ class PrometheusStore:
         return sorted(self._list(answer.data, str))
 
     def metadata(self) -> Mapping[str, Metadata]:
-        """Return the metadata of each metric by name; nothing if the server has no such endpoint."""
+        """Return the metadata of metrics by name; empty if the server does not have the endpoint."""
         answer = self.api.get("/metadata")
         try:
             found = decode_json(answer.data, dict[str, list[_Metadata]])
@@ -131,7 +133,7 @@ class PrometheusStore:
         return {name: _metadata(entries[0]) for name, entries in found.items() if entries}
 
     def count_series(self, at: int) -> int:
-        """Return how many series have a sample in the lookback before a time."""
+        """Return the number of series with a sample in the lookback period before a time."""
         answer = self.api.post("/query", [("query", f"count({_EVERY_SERIES})"), ("time", seconds(at))])
         values = self._decoded(answer.data, at).values
         return int(values[0]) if len(values) else 0

@@ -29,7 +29,7 @@ _LAYOUTS = ("plain", "timescaledb")
 
 
 def migrate(connection: Connection, where: str) -> Callable[[State], Layout]:
-    """Apply the migrations that the database does not have, and return how to create its layout.
+    """Apply missing migrations; return the class of the database's layout.
 
     Raises:
         StoreConfigurationError: a later release of the hub has migrated the database.
@@ -47,7 +47,7 @@ def migrate(connection: Connection, where: str) -> Callable[[State], Layout]:
 
 
 def existing_layout(connection: Connection, where: str) -> Callable[[State], Layout]:
-    """Return how to create the layout of a database, without a change of the database.
+    """Return the class of the database's layout, without changing the database.
 
     Raises:
         StoreConfigurationError: no hub of this release has used the database.
@@ -57,7 +57,8 @@ def existing_layout(connection: Connection, where: str) -> Callable[[State], Lay
     layout, missing = _missing(connection, where)
     if missing:
         raise StoreConfigurationError(
-            f"{where}: an earlier release of the hub has created the tables. Start the hub of this release once."
+            f"{where}: the tables are from an earlier release of the hub. Start a hub of this release once, which "
+            "migrates them."
         )
     return _named(layout)
 
