@@ -145,7 +145,7 @@ class EmbeddedStore:
         continue.
 
         Args:
-            now: the time; None: that of the clock.
+            now: the time in milliseconds; None: the current time.
             pack_all: also pack samples that could stay in memory, and finish all work.
 
         Raises:
