@@ -75,7 +75,8 @@ export const en = {
   "history.figures": "Figures",
   "history.firing": "Firing now",
   "history.flapping": "Flapping",
-  "history.more": "The table shows only the newest {count} episodes. For older ones, choose a time range that ends earlier.",
+  "history.more":
+    "The table shows only the newest {count} episodes. For older ones, choose a time range that ends earlier.",
   "history.none": "No alert has fired in this time range",
   "history.none.text": "Choose a longer time range, or clear the filters.",
   "history.notifications": "Notifications",
@@ -192,7 +193,8 @@ export const en = {
   "fleet.by.state": "State",
   "fleet.count": "{shown} of {all} nodes",
   "fleet.empty": "No node reports samples yet",
-  "fleet.empty.text": "Start an agent on a machine, and add it to the scrape targets. The node appears within a scrape interval.",
+  "fleet.empty.text":
+    "Start an agent on a machine, and add it to the scrape targets. The node appears within a scrape interval.",
   "fleet.tiles": "Nodes as tiles",
   "fleet.table": "Nodes",
   "fleet.stale": "No new values since {time}. The values below are old.",
@@ -390,7 +392,8 @@ export const en = {
   "coverage.collectors": "Failing collectors",
   "coverage.complete": "All targets and collectors work",
   "coverage.complete.text": "All targets are up, and all collectors succeed.",
-  "coverage.silent.text": "The hub gets no samples of this node. Check that the agent runs, and that hub and agent can reach each other.",
+  "coverage.silent.text":
+    "The hub gets no samples of this node. Check that the agent runs, and that hub and agent can reach each other.",
   "coverage.waiting.text": "The first scrape has not finished.",
   "coverage.collector.text": "The collector {collector} fails. The agent's log contains the error.",
   "key.new": "New key",
