@@ -4,7 +4,7 @@
 #   docker build --target operator --tag metricat/operator:0.1.0 .
 #   docker build --target hub --tag metricat/hub:0.1.0 .
 #
-# BASE is any image with glibc and Python 3.11; its shell is used for building only, the final stages just copy.
+# BASE is any image with glibc and Python 3.11; its shell is used for building only.
 # A context that holds `wheelhouse/` (`make images` lays one) builds from that alone, without a network.
 
 ARG BASE=docker.io/library/python:3.11-slim-bookworm
@@ -63,7 +63,11 @@ RUN /build/bin/pip wheel --no-deps --no-build-isolation --wheel-dir dist ./rules
     && /opt/metricat/bin/python -m compileall -qqf --invalidation-mode unchecked-hash /opt/metricat/lib/*/*/metricat_* \
     && mkdir /opt/data && chown 65531:65531 /opt/data
 
-FROM ${BASE} AS agent
+# Debian's `su` and `newgrp` run as root for each user. No process in these images needs that.
+FROM ${BASE} AS runtime
+RUN find / -xdev -type f -perm /6000 -exec chmod a-s {} +
+
+FROM runtime AS agent
 ARG VERSION=dev
 LABEL org.opencontainers.image.title="metricat-agent" \
       org.opencontainers.image.description="A small exporter of one node, with node_exporter's metric names" \
@@ -74,7 +78,7 @@ WORKDIR /
 USER 65534:65534
 ENTRYPOINT ["metricat-agent"]
 
-FROM ${BASE} AS operator
+FROM runtime AS operator
 ARG VERSION=dev
 LABEL org.opencontainers.image.title="metricat-operator" \
       org.opencontainers.image.description="Keeps exporters, monitors and alert rules in step with MonitoringTargets" \
@@ -87,7 +91,7 @@ WORKDIR /
 USER 65532:65532
 ENTRYPOINT ["metricat-operator"]
 
-FROM ${BASE} AS hub
+FROM runtime AS hub
 ARG VERSION=dev
 LABEL org.opencontainers.image.title="metricat-hub" \
       org.opencontainers.image.description="Collects, stores and queries the metrics of many machines in one process" \
