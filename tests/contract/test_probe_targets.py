@@ -54,12 +54,12 @@ def test_agent_accepts_every_valid_target(target: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"name": RESERVED_NAME}, "is the name of the target of kubernetesAPI"),
+        ({"name": RESERVED_NAME}, "is reserved for the target of kubernetesAPI"),
         ({"timeoutSeconds": 20}, "must not be longer than intervalSeconds"),
-        ({"url": "tcp://a:1", "method": "GET"}, "need a URL of http or https"),
-        ({"url": "http://a/", "serverName": "b"}, "need a URL of https or tls"),
-        ({"url": "tcp://a:1", "ca": {"name": "a", "key": "ca.crt"}}, "need a URL of https or tls"),
-        ({"url": "tls://a:1", "token": {"name": "a", "key": "t"}}, "need a URL of http or https"),
+        ({"url": "tcp://a:1", "method": "GET"}, "need an http or https URL"),
+        ({"url": "http://a/", "serverName": "b"}, "need an https or tls URL"),
+        ({"url": "tcp://a:1", "ca": {"name": "a", "key": "ca.crt"}}, "need an https or tls URL"),
+        ({"url": "tls://a:1", "token": {"name": "a", "key": "t"}}, "need an http or https URL"),
         ({"token": {"name": "a", "key": "../t"}}, "should match pattern"),
         ({"headers": {"Host": "b"}}, "the probe sets the headers host"),
         ({"bodyPattern": r"\u0041"}, "is not a regular expression"),

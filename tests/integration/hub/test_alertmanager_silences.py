@@ -109,5 +109,5 @@ def test_alerts_name_their_receivers_and_silences(
 
 def test_unreachable_alertmanager_is_named() -> None:
     client = Client(Server("http://127.0.0.1:1"))
-    with pytest.raises(StoreUnavailableError, match=r"http://127.0.0.1:1 does not answer: .*alertmanager-url"):
+    with pytest.raises(StoreUnavailableError, match=r"http://127.0.0.1:1 does not respond: .*alertmanager-url"):
         AlertmanagerApi(client).silences()

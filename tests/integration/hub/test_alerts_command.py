@@ -94,7 +94,7 @@ def test_error_says_what_to_do(hub: HubProcess) -> None:
     for arguments, key, status, message in (
         (("ack", "ffff0000"), None, 1, missing),
         (("silence", "node=a", "--for", "1h"), reader, 1, "Use a key with the scope edit"),
-        (("list",), "wrong", 1, "and put it in METRICAT_API_KEY."),
+        (("list",), "wrong", 1, "and set it in METRICAT_API_KEY or with --key-file."),
         (("silence", "node=a", "--for", "soon"), None, 1, "soon"),
         (("silence", "!", "--for", "1h"), None, 1, "!"),
         (("list", "--url", "http://127.0.0.1:1"), None, 1, "Check that it runs, and set --url or METRICAT_URL."),

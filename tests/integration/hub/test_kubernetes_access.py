@@ -245,7 +245,7 @@ def test_field_of_a_gitops_manager_is_refused_with_its_owner(cluster: Cluster, t
     spec = {"alerts": {"rules": {"NodeLoadHigh": {"warning": {"threshold": 3}}}}}
     manifest = {"apiVersion": "metricat.dev/v1alpha1", "kind": "MonitoringTarget", "metadata": metadata, "spec": spec}
     cluster.do("apply", "--server-side", "--field-manager=argocd-controller", "-f", "-", stdin=json.dumps(manifest))
-    owner = r"spec\.alerts\.rules\.NodeLoadHigh\.warning\.threshold belongs to argocd-controller"
+    owner = r"argocd-controller owns spec\.alerts\.rules\.NodeLoadHigh\.warning\.threshold"
     with pytest.raises(RuleConflictError, match=owner):
         targets.apply(text, "team-a", "nodes", "NodeLoadHigh", {"warning": {"threshold": 5}}, {}, None)
     after = targets.apply(text, "team-a", "nodes", "NodeLoadHigh", {"warning": {"for": "20m"}}, {}, None)

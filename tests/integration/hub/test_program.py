@@ -37,6 +37,7 @@ ALLOWED_PACKAGES = {
     "pcodec",
     "prometheus_client",
     "re2",
+    "sitecustomize",  # of Debian's Python
     "starlette",
     "typing_extensions",
     "uvicorn",

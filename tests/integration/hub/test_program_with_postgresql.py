@@ -80,7 +80,7 @@ def test_store_commands_read_and_write_the_database(tmp_path: Path) -> None:
             # The hub runs: these commands only read.
             assert store("export", "-o", str(out), "--match", "temperature") == (0, f"Wrote 1 lines to {out}.\n", "")
             status, output, error = store("check")
-            assert (status, "3 samples from raw on" in output) == (0, True), error
+            assert (status, "3 samples of the tier raw" in output) == (0, True), error
             status, output, _ = store("backup", str(tmp_path / "copy"))
             assert "Copy them with: pg_dump --schema=metricat" in output
             assert (tmp_path / "copy" / "accounts.sqlite").exists()

@@ -208,7 +208,7 @@ def test_prometheus_stores_the_valid_samples_of_a_request(tmp_path_factory: pyte
 def test_unreachable_server_is_named(tmp_path_factory: pytest.TempPathFactory) -> None:
     server = MetricServer("prometheus", tmp_path_factory.mktemp("none"))
     store = opened(server)
-    with pytest.raises(StoreUnavailableError, match=rf"127.0.0.1:{server.port} does not answer: Connection refused"):
+    with pytest.raises(StoreUnavailableError, match=rf"127.0.0.1:{server.port} does not respond: Connection refused"):
         store.series([[UP]], 0, NOW)
     with pytest.raises(StoreUnavailableError, match="does not store samples"):
         write(store, {A: [(NOW, 1.0)]})

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 CURVES = {"CurveP256": "prime256v1", "CurveP384": "secp384r1", "CurveP521": "secp521r1", "X25519": "X25519"}
 """OpenSSL's names by the names of Prometheus' web config format."""
+_MONTGOMERY = "X25519"
+"""`set_ecdh_curve` of some versions of Python 3.11, such as Debian 12's, does not know this curve."""
 _SET_GROUPS_LIST = 92
 """SSL_CTRL_SET_GROUPS_LIST of ``<openssl/ssl.h>``: the macro SSL_CTX_set1_groups_list calls SSL_CTX_ctrl with it."""
 
@@ -25,14 +27,14 @@ def set_groups(context: ssl.SSLContext, curves: Sequence[str]) -> None:
     native = getattr(context, "set_groups", None)  # since Python 3.15
     if native is not None:
         native(":".join(names))
-    elif len(names) == 1:
+    elif len(names) == 1 and names[0] != _MONTGOMERY:
         context.set_ecdh_curve(names[0])
     else:
-        _set_groups_of_openssl(context, ":".join(names))
+        set_groups_of_openssl(context, ":".join(names))
 
 
-def _set_groups_of_openssl(context: ssl.SSLContext, names: str) -> None:
-    """Call OpenSSL for the ``SSL_CTX`` of a context."""
+def set_groups_of_openssl(context: ssl.SSLContext, names: str) -> None:
+    """Offer these curves only, OpenSSL's names separated by colons; raise ValueError if OpenSSL cannot."""
     import ctypes  # noqa: PLC0415 -- only for a list of curves
 
     control, clear_errors = _functions()

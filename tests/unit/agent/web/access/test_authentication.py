@@ -17,6 +17,7 @@ from metricat_agent.scrape.registry import Registry
 from metricat_agent.web.access import config_file
 from metricat_agent.web.access.authentication import Authenticator
 from metricat_agent.web.access.config_file import WebConfigError
+from metricat_agent.web.access.tls_groups import set_groups_of_openssl
 from metricat_agent.web.routes import Router
 from support import agent_http
 from support.agent_http import fetch
@@ -444,7 +445,7 @@ def test_sections_may_be_empty_explicitly(tmp_path: Path) -> None:
 def offering(folder: Path, curve: str, version: ssl.TLSVersion) -> ssl.SSLContext:
     """Return the context of a client that offers one curve and one version."""
     context = trusting(folder, "server")
-    context.set_ecdh_curve(curve)
+    set_groups_of_openssl(context, curve)
     context.minimum_version = context.maximum_version = version
     return context
 
