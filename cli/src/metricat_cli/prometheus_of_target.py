@@ -21,7 +21,7 @@ class ProxiedPrometheus(PrometheusClient):
 
     def _request(self, endpoint: str, query: Mapping[str, str]) -> Any:
         if self.api is None:
-            raise CommandError("the Prometheus cannot be queried without an API server. Set --prometheus to its URL")
+            raise CommandError("without an API server, set --prometheus to the URL of Prometheus")
         address = urlsplit(self.url)
         pod, path = (
             str(address.hostname).partition(".")[0],

@@ -467,7 +467,8 @@ export const en = {
   "session.provider": "Sign in with your organization",
   "session.setup": "First start",
   "session.token": "Setup token",
-  "session.token.hint": "The hub prints the token at its start if it has no users.",
+  "session.token.hint":
+    "The hub prints the token at its start if no administrator exists. The token is valid for an hour.",
   "session.way": "How to sign in",
   "state.empty": "No data.",
   "state.loading": "Loading",

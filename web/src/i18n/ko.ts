@@ -466,7 +466,7 @@ export const ko: Catalogue = {
   "session.provider": "조직 계정으로 로그인",
   "session.setup": "첫 시작",
   "session.token": "설정 토큰",
-  "session.token.hint": "사용자 없이 시작하면 허브가 출력합니다.",
+  "session.token.hint": "관리자 없이 시작하면 허브가 출력합니다. 토큰은 한 시간 동안 유효합니다.",
   "session.way": "로그인 방법",
   "state.empty": "데이터가 없습니다.",
   "state.loading": "불러오는 중",

@@ -45,10 +45,7 @@ def checked_url(text: str) -> str:
     if not valid or not text.isascii() or not text.isprintable() or " " in text:
         raise ValueError(f"not a URL with http or https; write for example {EXAMPLE}")
     if url.username is not None or url.password is not None:
-        raise ValueError(
-            "the URL contains a user name or password; remove them, and use the settings for user name and password "
-            "file"
-        )
+        raise ValueError("the URL contains a user name or password; remove them, and use the settings for credentials")
     if url.fragment:
         raise ValueError("the URL has a fragment (#); remove the fragment")
     return text.rstrip("/")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 CURVES = {"CurveP256": "prime256v1", "CurveP384": "secp384r1", "CurveP521": "secp521r1", "X25519": "X25519"}
 """OpenSSL's names by the names of Prometheus' web config format."""
 _MONTGOMERY = "X25519"
-"""`set_ecdh_curve` of some versions of Python 3.11, such as Debian 12's, does not know this curve."""
+"""`set_ecdh_curve` of some versions of Python 3.11, such as Debian 12's, does not support this curve."""
 _SET_GROUPS_LIST = 92
 """SSL_CTRL_SET_GROUPS_LIST of ``<openssl/ssl.h>``: the macro SSL_CTX_set1_groups_list calls SSL_CTX_ctrl with it."""
 

@@ -27,8 +27,8 @@ _CHALLENGE = {"WWW-Authenticate": 'Bearer realm="metricat"'}
 def check_origin(websocket: WebSocket, allowed: Collection[str]) -> None:
     """Raise `Problem` 403 if a web page of an origin that is not allowed opens the WebSocket.
 
-    Browsers send the origin of the page. Without this check, any page could use the user's session. On the hub's own
-    machine, it could even connect without a key.
+    Browsers send the origin of the page. Without this check, any page could use the user's session. With
+    `access.anonymous-loopback`, a page in a browser on the hub's machine could even connect without a key.
     """
     origin = websocket.headers.get("origin", "")
     if not origin or origin in allowed:

@@ -77,7 +77,7 @@ class _Sink:
         return "250 OK"
 
     def storm(self) -> set[str]:
-        """Return the names of the alerts in all messages."""
+        """Return the label `number` of each alert in the webhook messages."""
         return {alert["labels"]["number"] for body in list(self.bodies) for alert in body["alerts"]}
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""The part `year`: the size of a year of 100 nodes in all tiers, by a simulated clock.
+"""The part `year`: the size of the store of 100 nodes after a year, with the default retention of each tier.
 
 The bytes per sample of each tier are measured on a few nodes, and extrapolated: raw samples and points of a minute
 over a day, points of an hour over two months. A year of 100 nodes has 200 billion samples.
