@@ -124,7 +124,8 @@ def mail_server(
     async def stop() -> None:
         server.close()
         for one in transports:
-            one.abort()
+            if not one.is_closing():
+                one.abort()
         await asyncio.sleep(0)
         tasks = [one for one in asyncio.all_tasks() if one is not asyncio.current_task()]
         for one in tasks:

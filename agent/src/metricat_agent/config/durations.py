@@ -12,9 +12,9 @@ from metricat_agent.collectors.option import parse_decimal
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _MOST_SECONDS = 2**63 / 1e9
 """Go counts nanoseconds in 64 bits."""
-_NUMBER, _UNIT = r"[0-9]++(?:\.[0-9]*+)?+|\.[0-9]++", "ns|us|µs|ms|s|m|h"
+_NUMBER, _UNIT = r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+", "ns|us|µs|ms|s|m|h"
 _PART = re.compile(f"({_NUMBER})({_UNIT})")
-_DURATION = re.compile(f"(?:(?:{_NUMBER})(?:{_UNIT}))++")
+_DURATION = re.compile(f"(?:(?:{_NUMBER})(?:{_UNIT}))+")
 
 
 def parse_seconds(text: str) -> float:

@@ -137,7 +137,7 @@ def test_limits_of_a_selection(tmp_path: Path) -> None:
     with pytest.raises(LimitError, match="more than 3 samples"):
         read(store, named("up"))
     write(store, {C: [(BEGIN, 1)]})
-    with pytest.raises(LimitError, match="matches 3 series"):
+    with pytest.raises(LimitError, match="matches at least 3 series"):
         read(store, named("up"))
 
 

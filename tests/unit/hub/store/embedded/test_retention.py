@@ -130,7 +130,7 @@ def test_ten_times_the_series_are_refused_and_idle_queries_have_a_limit(tmp_path
     clock.now += 2 * DAY
     store.maintain()
     write_many(store, clock)
-    with pytest.raises(LimitError, match=r"matches \d+ series or more"):
+    with pytest.raises(LimitError, match=r"matches at least \d+ series"):
         read(store, named("churn"))
 
 
