@@ -99,7 +99,12 @@ def test_error_says_what_to_do(hub: HubProcess) -> None:
         (("silence", "!", "--for", "1h"), None, 1, "!"),
         (("list", "--url", "http://127.0.0.1:1"), None, 1, "Check that it runs, and set --url or METRICAT_URL."),
         (("list", "--url", "hub"), None, 2, "--url: not a URL with http or https"),
-        (("list", "--key-file", "/missing"), None, 2, "--key-file=/missing: No such file or directory. Give a file"),
+        (
+            ("list", "--key-file", "/missing"),
+            None,
+            2,
+            "--key-file=/missing: No such file or directory. Set the path of a file",
+        ),
         (("history", "--since", "week"), None, 2, "invalid duration 'week'"),
         (("silence", "node=a"), None, 2, "--for"),
     ):

@@ -207,7 +207,7 @@ def test_own_targets_are_scraped_and_a_changed_file_is_used(tmp_path: Path) -> N
         (
             ["--listen=0.0.0.0:1"],
             {},
-            "--listen=0.0.0.0:1: other machines can reach 0.0.0.0:1, and TLS is not configured;",
+            "--listen=0.0.0.0:1: other machines can reach 0.0.0.0:1, but TLS is not configured;",
         ),
         (["--collect.interval=fast"], {}, "--collect.interval=fast: invalid duration 'fast'; use for example"),
         ([], {"COLLECT_INTERVAL": "0"}, "COLLECT_INTERVAL=0: "),

@@ -201,4 +201,4 @@ def test_route_to_a_missing_receiver_prevents_the_start(tmp_path: Path) -> None:
     given = options(tmp_path, SETTINGS.replace("receiver: default", "receiver: defalt"))
     status, error = hub_process.failed(tmp_path / "data", *given)
     assert status == 1
-    assert "hub.yaml: line 3: route.receiver: no receiver has the name 'defalt'; write one of default, pager" in error
+    assert "hub.yaml: line 3: route.receiver: no receiver has the name 'defalt'; use one of default, pager" in error
