@@ -2,7 +2,11 @@
 
 A page is the body of a scrape response. The parsers accept and reject the same pages as Prometheus 3, even where it
 deviates from the specifications: one invalid line fails the whole page. `series_cache` calls them for lines that it has
-not seen before. All repetitions in the regular expressions are possessive, so a hostile page takes only linear time.
+not seen before.
+
+Repeated characters are possessive, and alternatives begin with different characters, so a hostile page takes only
+linear time. Repeated groups with alternatives are not possessive: Python before 3.11.5 matches them wrongly
+(https://github.com/python/cpython/issues/106052), and Debian 12 has 3.11.2.
 """
 
 from __future__ import annotations
@@ -20,39 +24,55 @@ if TYPE_CHECKING:
 
 _NAME = rb"[a-zA-Z_:][a-zA-Z0-9_:]*+"
 _LABEL = rb"[a-zA-Z_][a-zA-Z0-9_]*+"
-_QUOTED = rb'"(?:\\[^\n]|[^\\"])*+"'
-_QUOTED_LINE = rb'"(?:\\[^\n]|[^\\"\n])*+"'
+_QUOTED = rb'"[^\\"]*+(?:\\[^\n][^\\"]*+)*+"'
+_QUOTED_LINE = rb'"[^\\"\n]*+(?:\\[^\n][^\\"\n]*+)*+"'
 _S = rb"[ \t]*+"
+_REPEATED = rb"{0,65535}"
+"""The most labels of a series. Each repetition needs some 200 bytes of memory while the line is matched."""
 
 _TEXT_LABELS = (
     rb"\{" + _S + rb"(?:" + _QUOTED + _S + rb"(?:," + _S + rb"|(?=\}))"
-    rb"|(?:" + _LABEL + rb"|" + _QUOTED + rb")" + _S + rb"=" + _S + _QUOTED + _S + rb",?+" + _S + rb")*+\}"
+    rb"|(?:"
+    + _LABEL
+    + rb"|"
+    + _QUOTED
+    + rb")"
+    + _S
+    + rb"="
+    + _S
+    + _QUOTED
+    + _S
+    + rb",?+"
+    + _S
+    + rb")"
+    + _REPEATED
+    + rb"\}"
 )
 _TEXT_SAMPLE = re.compile(
-    rb"(" + _S + rb"(?:" + _NAME + rb"(?:" + _S + _TEXT_LABELS + rb")?+|" + _TEXT_LABELS + rb"))"
-    + _S + rb"([^{ \t\n]++)" + _S + rb"(?:([0-9]++)" + _S + rb")?+\n"
+    rb"(" + _S + rb"(?:" + _NAME + rb"(?:" + _S + _TEXT_LABELS + rb")?|" + _TEXT_LABELS + rb"))"
+    + _S + rb"([^{ \t\n]++)" + _S + rb"(?:([0-9]++)" + _S + rb")?\n"
 )  # fmt: skip
 _TEXT_META = re.compile(_S + rb"#[ \t]++(HELP|TYPE)[ \t]++")
 _TEXT_META_REST = re.compile(rb"(" + _NAME + rb"|" + _QUOTED + rb")([^\n]*+)\n")
-_TEXT_SKIPPED = re.compile(_S + rb"(?:#[^\n]*+)?+\n")
+_TEXT_SKIPPED = re.compile(_S + rb"(?:#[^\n]*+)?\n")
 
 _OM_LABELS = (
     rb"\{(?:" + _QUOTED + rb"(?:,|(?=\}))"
-    rb"|(?:" + _LABEL + rb"|" + _QUOTED + rb")=" + _QUOTED_LINE + rb"(?:,|(?=\})))*+\}"
+    rb"|(?:" + _LABEL + rb"|" + _QUOTED + rb")=" + _QUOTED_LINE + rb"(?:,|(?=\})))" + _REPEATED + rb"\}"
 )
 _OM_EXEMPLAR = (
-    rb" # (\{(?:(?:" + _LABEL + rb"|" + _QUOTED_LINE + rb")=" + _QUOTED_LINE + rb"(?:,|(?=\})))*+\})"
-    rb" ([^ \n]++)(?: ([^ \n]++))?+"
+    rb" # (\{(?:(?:" + _LABEL + rb"|" + _QUOTED_LINE + rb")=" + _QUOTED_LINE + rb"(?:,|(?=\})))" + _REPEATED + rb"\})"
+    rb" ([^ \n]++)(?: ([^ \n]++))?"
 )
 _OM_SAMPLE = re.compile(
-    rb"(" + _NAME + rb"(?:" + _OM_LABELS + rb")?+|" + _OM_LABELS + rb")"
-    rb" ([^ \n]++)(?:(?! # \{) ([^ \n]++))?+(?:" + _OM_EXEMPLAR + rb")?+\n"
+    rb"(" + _NAME + rb"(?:" + _OM_LABELS + rb")?|" + _OM_LABELS + rb")"
+    rb" ([^ \n]++)(?:(?! # \{) ([^ \n]++))?(?:" + _OM_EXEMPLAR + rb")?\n"
 )  # fmt: skip
 EXEMPLAR = re.compile(_OM_EXEMPLAR)
 _OM_META = re.compile(rb"# (HELP|TYPE|UNIT) (" + _NAME + rb"|" + _QUOTED + rb") ([^\n]*+)\n")
 _OM_EOF = re.compile(rb"# EOF\n?+")
 
-_PAIRS = re.compile(rb"[ \t,]*+(?:(" + _LABEL + rb"|" + _QUOTED + rb")" + _S + rb"=" + _S + rb")?+(" + _QUOTED + rb")")
+_PAIRS = re.compile(rb"[ \t,]*+(?:(" + _LABEL + rb"|" + _QUOTED + rb")" + _S + rb"=" + _S + rb")?(" + _QUOTED + rb")")
 _ESCAPED = re.compile(rb'\\([\\"n])')
 _ESCAPED_HELP = re.compile(rb"\\([\\n])")
 _WORD = re.compile(rb"[+-]?inf(?:inity)?|nan", re.IGNORECASE)
