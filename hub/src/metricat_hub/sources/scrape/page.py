@@ -30,23 +30,9 @@ _S = rb"[ \t]*+"
 _REPEATED = rb"{0,65535}"
 """The most labels of a series. Each repetition needs some 200 bytes of memory while the line is matched."""
 
+_TEXT_PAIR = rb"(?:" + _LABEL + rb"|" + _QUOTED + rb")" + _S + rb"=" + _S + _QUOTED + _S + rb",?+" + _S
 _TEXT_LABELS = (
-    rb"\{" + _S + rb"(?:" + _QUOTED + _S + rb"(?:," + _S + rb"|(?=\}))"
-    rb"|(?:"
-    + _LABEL
-    + rb"|"
-    + _QUOTED
-    + rb")"
-    + _S
-    + rb"="
-    + _S
-    + _QUOTED
-    + _S
-    + rb",?+"
-    + _S
-    + rb")"
-    + _REPEATED
-    + rb"\}"
+    rb"\{" + _S + rb"(?:" + _QUOTED + _S + rb"(?:," + _S + rb"|(?=\}))|" + _TEXT_PAIR + rb")" + _REPEATED + rb"\}"
 )
 _TEXT_SAMPLE = re.compile(
     rb"(" + _S + rb"(?:" + _NAME + rb"(?:" + _S + _TEXT_LABELS + rb")?|" + _TEXT_LABELS + rb"))"
