@@ -33,10 +33,10 @@ class Level:
 
 @dataclass(frozen=True)
 class Alert:
-    """An alert.
+    """The definition of an alert: its expression, texts and levels.
 
-    `expr` and the texts may hold placeholders: `<threshold>` becomes the level's threshold, `<selector>` the label
-    matchers that restrict series to one target, and `<coverage>` those that restrict the operator's series to it.
+    `expr` and the texts may contain placeholders. `<threshold>` becomes the level's threshold. `<selector>` becomes
+    the label matchers that restrict series to one target, and `<coverage>` those for the operator's series about it.
     `<namespace>`, `<service>` and `<window>` become the target's namespace, its Service and its rate window.
     `resource` is a template for the part of the node that the alert is about. A critical alert inhibits warnings and
     infos about the same resource of the same node. An alert with `keep_firing` keeps firing, after its expression was

@@ -33,7 +33,7 @@ _OF_ALL = (401, 403, 413, 429)
 _INTEGER = {"schema": {"type": "integer", "minimum": 0}}
 _RETRY: Mapping[str, Any] = {"Retry-After": {"description": "Seconds to wait before the next request.", **_INTEGER}}
 _HEADERS: Mapping[str, Any] = {
-    "RateLimit-Limit": {"description": "The most requests within the window of time.", **_INTEGER},
+    "RateLimit-Limit": {"description": "The maximum number of requests in a window.", **_INTEGER},
     "RateLimit-Remaining": {"description": "Requests that the client can still send in the window.", **_INTEGER},
     "RateLimit-Reset": {"description": "Seconds until the current window ends.", **_INTEGER},
     "X-Request-ID": {

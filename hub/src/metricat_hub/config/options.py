@@ -28,7 +28,7 @@ WEB = (
     Option(
         "access.anonymous-loopback",
         "false",
-        "accept requests without an API key from this machine; they have the scopes read and write",
+        "accept requests without an API key from this machine; they have the scopes of an editor",
         switch=True,
     ),
     Option(

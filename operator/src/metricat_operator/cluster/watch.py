@@ -194,7 +194,10 @@ class Cache:
             self._outages[namespace].ended()
             version = manifest["metadata"]["resourceVersion"]
             if _older(version, self._latest.get(namespace, "")):
-                raise ApiError(410, "Expired", f"the resource versions of {self.kind.name} went back to {version}")
+                last = self._latest[namespace]
+                raise ApiError(
+                    410, "Expired", f"the resource version of {self.kind.name} went back from {last} to {version}"
+                )
             self._latest[namespace] = version
             if event_type == "BOOKMARK":
                 continue
