@@ -41,8 +41,8 @@ ALERTS: tuple[Alert, ...] = (
         name="NodeCPUUsageHigh",
         meaning="The cores of the node are busy. Idle time, time waiting for I/O and time stolen by the hypervisor are "
         "excluded. Critical: in addition, tasks wait for a CPU at least 60 % of the time (pressure stall information, "
-        "some), and this lasts longer than builds and backups do. Without pressure stall information, the usage alone "
-        "decides.",
+        "some). Critical fires after 2 hours, because builds and backups can keep the cores busy for shorter times. "
+        "Without pressure stall information, the usage alone decides.",
         expr="metricat:node_cpu_usage:percent{<selector>} >= <threshold>",
         resource="cpu",
         summary="CPU usage on {{ $labels.node }} is high",
@@ -123,7 +123,7 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         name="NodePIDsHigh",
         meaning="Most of the kernel's process IDs or threads are in use. When all are in use, no program can start. "
-        "Each thread takes one. The limits are kernel.pid_max and kernel.threads-max.",
+        "Each thread uses one process ID. The limits are kernel.pid_max and kernel.threads-max.",
         expr=_pids("max_processes") + " >= <threshold> or " + _pids("max_threads") + " >= <threshold>",
         resource="pids",
         summary="{{ $labels.node }} has few process IDs left",

@@ -102,7 +102,7 @@ GENERAL = (
         "collector.series-limit",
         "5000",
         "maximum number of series of one collector; the agent drops the others. Collectors that the agent never pauses "
-        "and those with series for each CPU, have no limit",
+        "and collectors with series for each CPU have no limit",
         "NUMBER",
         former_names=("collector.series-budget",),
     ),

@@ -10,7 +10,7 @@ REASONS = {
     "timeout": "The probe does not end within its timeout.",
     "tls": "The TLS handshake fails, for example because the certificate is not valid.",
     "protocol": "The response is not valid, or the connection ends early.",
-    "status": "The HTTP status code is not a valid one, or DNS returned an error or no record of the type.",
+    "status": "The HTTP status code is not in `valid_status_codes`, or DNS returned an error or no record of the type.",
     "body": "The body does not match the pattern.",
     "permission": "The agent may not open the socket or read a file that the probe needs.",
     "internal": "The probe itself failed; the log has the error.",

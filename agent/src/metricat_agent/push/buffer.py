@@ -195,7 +195,9 @@ class Buffer:
 
     def _drop(self, reason: str, samples: int) -> None:
         if reason not in self.dropped:
-            _LOG.warning("%s: the buffer drops its oldest samples: %s", self._variant.name, reason)
+            _LOG.warning(
+                "%s: the buffer drops its oldest samples because of its limit (%s)", self._variant.name, reason
+            )
         self.dropped[reason] = self.dropped.get(reason, 0) + samples
 
     def _samples(self) -> int:

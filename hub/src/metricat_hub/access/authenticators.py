@@ -56,7 +56,8 @@ class Access:
         if credentials.is_empty:
             raise AuthenticationError("no API key; send the header: Authorization: Bearer KEY")
         raise AuthenticationError(
-            "the header Authorization has no valid API key or password; create a key with: metricat hub keys create"
+            "the header Authorization has no valid API key, access token or password; create a key with: metricat hub "
+            "keys create"
         )
 
     async def authorize(self, credentials: Credentials, scope: Scope | Literal["any"]) -> Principal:

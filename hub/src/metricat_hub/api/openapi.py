@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _REFERENCE = "#/components/schemas/{name}"
 _DESCRIPTIONS = {
     400: "The request is invalid. The member `detail` contains the cause and the remedy.",
-    401: "The request has no valid API key or password.",
+    401: "The request has no valid API key, access token or password.",
     403: "The client lacks the scope of the operation.",
     404: "The resource or the metric does not exist.",
     409: "The change conflicts with the stored state, or this hub does not support it.",

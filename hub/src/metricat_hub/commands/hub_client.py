@@ -102,7 +102,7 @@ def _refused(status: int, why: str, where: str) -> str:
             "or with --key-file."
         )
     if status == 403:
-        return f"{where} refused the request: {why}. Use a key with the scope edit (`metricat hub keys create`)."
+        return f"{where} refused the request: {why}."
     return f"{where}: {why}." if why else f"{where} responds with status {status}. Check the URL."
 
 

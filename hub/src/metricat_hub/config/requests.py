@@ -20,9 +20,8 @@ LOGS: Final = (
     Option(
         "log.mask",
         "all",
-        "values of URL parameters to hide in the access log: all; values, which are the strings that can be process "
-        "names "
-        "or paths; or none; secrets are always hidden",
+        "what the access log hides of URL parameters: all hides every value; values hides only texts that can be "
+        "process names or paths; none hides secrets only",
         choices=MASKS,
     ),
 )
@@ -31,7 +30,7 @@ REQUESTS: Final = (
     Option(
         "rate-limit.users",
         "20000",
-        "limit of requests of a user, or of all clients without a key together, in an hour; 0: no limit",
+        "limit of requests of a user or ServiceAccount, or of all anonymous clients together, in an hour; 0: no limit",
         "NUMBER",
     ),
     Option("rate-limit.writes", "6000", "limit of pushes of samples by a client in a minute; 0: no limit", "NUMBER"),

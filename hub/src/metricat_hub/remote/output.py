@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from metricat_hub.remote.outcome import Outcome
     from metricat_hub.remote.records import Samples
 
+_REASONS = {"buffer_full": "queue full", "too_old": "older than max_age", "damaged": "damaged file"}
+"""The text of each reason for which the queue drops samples."""
+
 
 class Sender(Protocol):
     """Sends samples in the format of one kind of server. Not thread-safe."""
@@ -73,8 +76,8 @@ class Output:
             )
         if lost := sum(state.dropped.values()):
             found.append(
-                f"output {self.name}: {lost} samples were dropped, because the queue was full; if the disk has space, "
-                "raise the output's max_size"
+                f"output {self.name}: {lost} waiting samples were dropped ({_reasons(state.dropped)}); check the "
+                "server; for longer outages, raise max_size and max_age of the output"
             )
         return found
 
@@ -90,3 +93,8 @@ class Output:
                 metadata, self._metadata = self._metadata, {}
             self.sender.send_metadata(metadata)
         return outcome
+
+
+def _reasons(dropped: Mapping[str, int]) -> str:
+    """Return the number of dropped samples for each reason, as text."""
+    return ", ".join(f"{_REASONS.get(reason, reason)}: {count}" for reason, count in dropped.items() if count)

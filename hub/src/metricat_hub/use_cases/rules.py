@@ -212,7 +212,7 @@ class Rules:
         try:
             self._saved.save(now, _group_key(group), changed)
         except HubError as error:
-            _LOG.warning("states of group %s: %s", group.name, error)
+            _LOG.warning("the states of the alerts of group %s cannot be stored: %s", group.name, error)
 
 
 def _group_key(group: Group) -> str:

@@ -242,7 +242,7 @@ class RuleParts:
             times = np.full(int(accepted.sum()), now, dtype=np.int64)
             self._writer.append(Batch(numbers[accepted], times, values[accepted]))
         except HubError as error:
-            _LOG.debug("metrics about rules: %s", error)
+            _LOG.debug("the metrics about rules cannot be stored: %s", error)
 
     def close(self) -> None:
         """Close the alert history, the stored states and the versions of rules."""

@@ -204,14 +204,14 @@ class Reason(StrEnum):
     NOT_SERVED = (
         "NotServed",
         _applied(
-            "The custom resources of the Prometheus Operator, or some of them, are not installed.",
-            "Run the `helm install` command in the message. The agents run without them. The operator then creates the "
-            "missing objects automatically.",
+            "The CRDs of the Prometheus Operator, or some of them, are not installed.",
+            "Run the `helm install` command in the message. The operator then creates the missing objects "
+            "automatically. Until then, the agents run without these objects.",
         ),
-        _selected("The custom resource ServiceMonitor or PrometheusRule is not installed.", "See `Applied`."),
-        _rules("The custom resource PrometheusRule is not installed.", "See `Applied`."),
-        _scraped("The custom resource ServiceMonitor is not installed.", "See `Applied`."),
-        _notified("The custom resource AlertmanagerConfig is not installed.", "See `Applied`."),
+        _selected("The CRD ServiceMonitor or PrometheusRule is not installed.", "See `Applied`."),
+        _rules("The CRD PrometheusRule is not installed.", "See `Applied`."),
+        _scraped("The CRD ServiceMonitor is not installed.", "See `Applied`."),
+        _notified("The CRD AlertmanagerConfig is not installed.", "See `Applied`."),
     )
     NAME_CONFLICT = (
         "NameConflict",
@@ -602,7 +602,7 @@ class Reason(StrEnum):
         "TargetsMissing",
         _scraped(
             "Some nodes have no scrape target. They have no ready agent, or Prometheus has not discovered them yet, or "
-            "Prometheus lost them a minute ago.",
+            "Prometheus no longer discovers them.",
             "Fix the nodes without a ready agent first. With more than 1,000 nodes, set "
             "`spec.monitor.serviceDiscoveryRole: EndpointSlice`. Without this setting, Prometheus discovers only the "
             "first 1,000.",

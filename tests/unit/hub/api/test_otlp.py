@@ -57,7 +57,7 @@ def send(hub: Hub, body: object) -> Answer:
         (
             {"name": "m", "sum": {"dataPoints": [POINT, POINT], "aggregationTemporality": 1, "isMonotonic": True}},
             2,
-            "m: delta temporality is not supported; let the exporter prefer cumulative temporality",
+            "m: delta temporality is not supported; set the temporality preference of the exporter to cumulative",
         ),
         ({"name": "m", "histogram": {"dataPoints": [{}], "aggregationTemporality": 1}}, 1, "m: delta temporality"),
         ({"name": "m", "sum": {"dataPoints": [POINT]}}, 1, "m: the aggregation temporality is not supported"),

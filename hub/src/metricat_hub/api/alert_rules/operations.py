@@ -166,7 +166,7 @@ async def _backtest(request: Request, identifier: str, given: BacktestTrial) -> 
     try:
         step = parse_duration(given.step) if given.step else 0
     except ValueError as error:
-        raise Problem(400, f"invalid parameter step: {error}", parameter="step") from None
+        raise Problem(400, f"invalid field step: {error}", parameter="step") from None
 
     def work(_: Services, cancellation: Cancellation) -> BacktestResult:
         rule = rules.get(identifier) if given.rule is None else rules.preview(identifier, given.rule)

@@ -125,7 +125,8 @@ class Delivery(msgspec.Struct):
     dropped_samples: Annotated[
         int,
         Meta(
-            description="Number of samples that were dropped because the queue was full. The oldest are dropped first."
+            description="Number of waiting samples that were dropped: the queue was full, or they were too old or "
+            "damaged."
         ),
     ]
     last_success: Time | None

@@ -168,7 +168,7 @@ def _openmetrics(page: bytes) -> Iterator[Sample | Meta]:
         else:
             raise _error("invalid line", page, at)
         at = found.end()
-    raise PageError("the page does not end with # EOF")
+    raise PageError("the response does not end with # EOF")
 
 
 def _meta(keyword: bytes, name: bytes, text: bytes, types: dict[bytes, MetricType]) -> Meta:

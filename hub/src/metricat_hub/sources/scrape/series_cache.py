@@ -324,7 +324,7 @@ class SeriesCache:
             error = str(problem)
         limit = self._limits.samples
         if not error and limit and columns.appended > limit:
-            error = f"the page has more samples than sample_limit, which is {limit}"
+            error = f"the response has more samples than sample_limit, which is {limit}"
         if error:
             if len(self._slots) > 2 * self._successful + 1000:
                 self._compact = set()

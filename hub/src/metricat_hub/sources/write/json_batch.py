@@ -96,7 +96,7 @@ def _text(found: Mapping[str, Any], name: str) -> str:
     """Return a required text of the batch."""
     text = found.get(name)
     if not isinstance(text, str) or not text or len(text) > _MOST_TEXT:
-        raise DecodeError(f"{name}: not a text of 1 to {_MOST_TEXT} characters")
+        raise DecodeError(f"{name}: not a string of 1 to {_MOST_TEXT} characters")
     return text
 
 
@@ -112,7 +112,7 @@ def _sample(metric: object, common: Mapping[str, str], default: int) -> tuple[La
         raise ValueError("labels: not a JSON object")  # noqa: TRY004 -- as above
     for label, text in labels.items():
         if not _LABEL.fullmatch(label) or not isinstance(text, str):
-            raise ValueError(f"labels: {label[:_MOST_TEXT]!r} is not a label name, or its value is not a text")
+            raise ValueError(f"labels: {label[:_MOST_TEXT]!r} is not a label name, or its value is not a string")
     time = _time(metric["timestamp"]) if "timestamp" in metric else default
     return checked({**common, **labels, "__name__": name}.items()), time, _value(metric.get("value"))
 
@@ -125,7 +125,7 @@ def _value(value: object) -> float:
             return float(cast("float", value))
         except OverflowError:
             pass
-    raise ValueError('value: not a number; write NaN and infinities as the texts "NaN", "+Inf" and "-Inf"')
+    raise ValueError('value: not a number; write NaN and infinities as the strings "NaN", "+Inf" and "-Inf"')
 
 
 def _time(given: object) -> int:

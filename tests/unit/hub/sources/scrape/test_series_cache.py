@@ -213,7 +213,7 @@ def test_stale_markers_that_were_not_stored_are_returned_again() -> None:
 @pytest.mark.parametrize(
     ("limits", "error"),
     [
-        (Limits(samples=1), "the page has more samples than sample_limit, which is 1"),
+        (Limits(samples=1), "the response has more samples than sample_limit, which is 1"),
         (Limits(labels=3), "b has 4 labels, but label_limit is 3"),
         (Limits(label_name_length=7), "the label __name__ of a is longer than label_name_length_limit"),
         (Limits(label_value_length=2), "the value of the label instance of a exceeds label_value_length_limit"),

@@ -94,7 +94,11 @@ class _Decoder:
             self._reject(name, len(points), "exponential histograms are not supported; send explicit buckets")
         elif kind in ("sum", "histogram") and temporality != _CUMULATIVE:
             what = "delta temporality" if temporality == _DELTA else "the aggregation temporality"
-            self._reject(name, len(points), f"{what} is not supported; let the exporter prefer cumulative temporality")
+            self._reject(
+                name,
+                len(points),
+                f"{what} is not supported; set the temporality preference of the exporter to cumulative",
+            )
         else:
             try:
                 family = metric_name(name, unit, is_counter=is_counter, is_gauge=kind == "gauge")
