@@ -44,7 +44,7 @@ class Limits:
         """Raise an error if a query reads or computes too many samples."""
         if samples > self.samples:
             raise LimitError(
-                f"the query touches {samples} samples, above the limit of {self.samples}."
+                f"the query reads or computes {samples} samples, above the limit of {self.samples}."
                 " Use a shorter time range, a longer step, a coarser tier or more label matchers."
             )
 
