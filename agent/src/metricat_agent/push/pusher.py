@@ -69,7 +69,7 @@ class Pusher:
             self._threads.append(thread)
 
     def stop(self) -> None:
-        """Send what is buffered, for at most a few seconds. The rest stays on disk; without a folder it is lost."""
+        """Send buffered samples, for at most a few seconds. The rest stays on disk, or is lost if no folder is set."""
         self._stopping.set()
         self._buffer.wake()
         deadline = time.monotonic() + _STOP_TIMEOUT

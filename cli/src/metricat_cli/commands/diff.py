@@ -23,8 +23,8 @@ def command(
 ) -> None:
     """Show how the managed objects would change if you applied the file. The command changes nothing.
 
-    It compares the objects of the target in the cluster with those of the file, both as this version builds them. The
-    exit status is 0 without a difference, 1 with differences and 2 after an error, as for kubectl diff.
+    The command builds the objects of the target in the cluster and those of the target in the file, and compares them.
+    The exit status is 0 without a difference, 1 with differences and 2 after an error, as for kubectl diff.
 
     If the spec sets no labels, both sides have the labels that the operator gave to the monitor and the rules in the
     cluster.

@@ -1,7 +1,8 @@
 """Session cookies of the web page, which scripts cannot read, and the protection against requests of other sites.
 
-A WebSocket, and a request with a cookie that changes data, must come from a page of the hub. Either its header Origin
-is the hub's, or it has the header `X-Metricat-Request`, which a page of another site cannot send without permission.
+A WebSocket must come from a page of the hub, and so must a request that has a cookie and changes data. Either its
+header Origin is the hub's, or it has the header `X-Metricat-Request`, which a page of another site cannot send without
+permission.
 """
 
 from __future__ import annotations

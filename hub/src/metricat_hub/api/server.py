@@ -83,7 +83,7 @@ class Server(uvicorn.Server):
                 await asyncio.wait_for(self._stopping.wait(), 1)
 
     def stop(self) -> None:
-        """Stop to accept requests, finish the running ones, and return from `run_until_stopped`."""
+        """Stop accepting requests, finish the running ones, and return from `run_until_stopped`."""
         self.should_exit = True
         self._stopping.set()
 

@@ -89,7 +89,7 @@ def _remote_write(writer: SampleWriter, data: bytes, *, is_version_2: bool) -> R
 
 
 def _reasons(columns: Columns, written: Written) -> list[str]:
-    """Return what the hub did not store, and why; empty if it stored everything but exemplars."""
+    """Return the parts that the hub did not store, with reasons; empty if it stored everything but exemplars."""
     lines = summary(columns, written)
     if columns.histograms:
         lines.append(

@@ -31,7 +31,7 @@ _LEAST_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class OutputSettings:
-    """The settings of one output. `age` is in milliseconds."""
+    """The settings of one output. `most_age` is in milliseconds."""
 
     name: str
     kind: OutputKind

@@ -34,7 +34,7 @@ class RemoteStore:
 
 @dataclass(frozen=True, slots=True)
 class BufferBounds:
-    """Limits of the buffer on disk. `age` is in milliseconds."""
+    """Limits of the buffer on disk. `most_age` is in milliseconds."""
 
     most_bytes: int
     most_age: int

@@ -48,7 +48,7 @@ class HttpTarget:
 
 @dataclass(frozen=True, slots=True)
 class EmailChannel:
-    """E-mail by SMTP. All recipients get the same message."""
+    """E-mail by SMTP. All recipients get the same message. `timeout` is in seconds."""
 
     to: tuple[str, ...]
     sender: str

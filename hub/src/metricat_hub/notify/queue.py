@@ -222,7 +222,7 @@ class Queue:
             db.execute("INSERT OR REPLACE INTO repeated VALUES (?, ?, ?, ?)", values)
 
     def end_repeating(self, receiver: str, channel: str, group_key: str) -> None:
-        """Stop to repeat the alerts of a group: remove its stored notification."""
+        """Stop repeating the alerts of a group: remove its stored notification."""
         with self._file.transaction() as db:
             values = (receiver, channel, group_key)
             db.execute("DELETE FROM repeated WHERE receiver = ? AND channel = ? AND group_key = ?", values)

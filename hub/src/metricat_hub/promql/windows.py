@@ -94,7 +94,7 @@ def _without_stale(block: SampleBlock, stale: Mask) -> Iterator[tuple[Indices, T
 
 @dataclass(frozen=True, slots=True)
 class Together:
-    """The samples of one window of several blocks, which has as many samples of each series.
+    """The samples of several blocks in one window, if the window has the same number of samples of each series.
 
     Each scrape target has its own timestamps, so there are many blocks. A function computes all of them at once.
     """
@@ -104,8 +104,9 @@ class Together:
     times: Times
     """A row for each block."""
     blocks: Indices
-    """For each series its row of the times."""
+    """For each series, the index of its row in `times`."""
     values: Values
+    """A row for each series, a column for each sample."""
     starts: Times
     """The start of the window: one element."""
     ends: Times

@@ -82,7 +82,7 @@ class Output:
         return found
 
     def close(self) -> None:
-        """Send what waits, for at most a few seconds. The rest remains on disk."""
+        """Send waiting samples, for at most a few seconds. Unsent samples remain on disk."""
         self.delivery.close()
         self.sender.close()
 

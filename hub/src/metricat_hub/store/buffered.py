@@ -62,7 +62,7 @@ class BufferedStore:
         limits: Limits,
         waits: tuple[float, float] = (1.0, 30.0),
     ) -> None:
-        """Open the buffer, and send what waits in it.
+        """Open the buffer, and send the samples that wait in it.
 
         Args:
             inner: the store.

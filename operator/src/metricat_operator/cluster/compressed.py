@@ -1,7 +1,7 @@
 """Compressed storage of objects that are rarely needed in full. The metadata stay uncompressed.
 
-The children of a target are some 70 kB of JSON, mostly alert rules. As Python objects they take twice that, compressed
-a tenth. They are read only when their target is reconciled. See docs/design/0016.
+The children of a target are some 70 kB of JSON, mostly alert rules. They take twice that as Python objects, and a tenth
+when compressed. They are read only when their target is reconciled. See docs/design/0016.
 """
 
 import json

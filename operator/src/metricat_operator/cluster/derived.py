@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 @dataclass
 class MemoizedValue(Generic[T]):
-    """A value, computed again only when read after a change of the cache: one change of a node affects every target."""
+    """A value that is computed again only when it is read after a change of the cache. All targets share it."""
 
     cache: Cache
     make: Callable[[Cache], T]

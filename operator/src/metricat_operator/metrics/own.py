@@ -56,7 +56,7 @@ class _FamiliesCollector(Collector):
 
 
 def leader(leads: bool) -> Iterator[Metric]:  # noqa: FBT001 (the value of the metric)
-    """Yield the metric whether this replica is the leader."""
+    """Yield the metric that is 1 if this replica is the leader, otherwise 0."""
     yield GaugeMetricFamily(
         "metricat_leader", "1 if this replica holds the Lease and writes, otherwise 0.", value=leads
     )

@@ -7,7 +7,7 @@ from metricat_rules.durations import DurationError, prometheus_seconds
 
 
 def groups(rules: Manifest) -> dict[str, Sequence[Manifest]]:
-    """Return the rules of a PrometheusRule by the name of their group, without those that have no name."""
+    """Return the rules of a PrometheusRule by the name of their group, without groups that have no name."""
     found = rules["spec"].get("groups") or []
     return {group["name"]: [one for one in group.get("rules") or [] if name_of(one)] for group in found}
 

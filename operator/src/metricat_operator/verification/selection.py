@@ -66,7 +66,7 @@ def find_selection(
     instances: Sequence[PrometheusInstance],
     rejections: Sequence[Rejection] = (),
 ) -> Finding:
-    """Return the finding whether an instance selects each object; if not, with the cause and the remedy."""
+    """Return whether an instance selects each object; otherwise the finding has the cause and the remedy."""
     selecting: dict[str, list[str]] = {}
     problems: list[tuple[Subject, dict[PrometheusInstance, Finding | None]]] = []
     for subject in subjects:
@@ -146,7 +146,7 @@ def _rejected(subject: Subject, instance: PrometheusInstance, rejections: Sequen
 
 
 def selection_problem(target: str, subject: Subject, instance: PrometheusInstance) -> Finding | None:
-    """Return the cause why this instance does not get the object, with the remedy; None if it gets the object."""
+    """Return why this instance does not get the object, with the remedy; None if it gets the object."""
     return (
         watch_problem(subject, instance)
         or _not_selected(target, subject, instance)

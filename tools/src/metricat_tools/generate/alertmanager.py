@@ -1,4 +1,4 @@
-"""Generate the inhibition rules for users who write Alertmanager's configuration, from the operator's rules."""
+"""Generate the inhibition rules for users who write Alertmanager's configuration, from metricat_rules."""
 
 import yaml
 

@@ -71,7 +71,7 @@ class KubernetesTokens:
 
         Raises:
             AuthenticationError: the API server rejects the token.
-            PermissionDeniedError: the user may read neither a MonitoringTarget nor `/metrics`.
+            PermissionDeniedError: the user may neither read a MonitoringTarget or `/metrics`, nor report alerts.
             AccessUnavailableError: the API server cannot be queried.
         """
         token = credentials.bearer

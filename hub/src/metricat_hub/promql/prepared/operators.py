@@ -88,7 +88,7 @@ class OfVectorAndScalar(Step):
         self._dropped = Derived(all_without_metadata)
 
     def compute(self, round_: Round) -> Column:
-        """Return the result for each series; for a comparison, the series for which it is true."""
+        """Return the result for each series; for a comparison without `bool`, the series for which it is true."""
         node = self._node
         if self._vector_left:
             vector, scalar = self._vector.column(round_), self._scalar.scalar(round_)
@@ -131,7 +131,7 @@ class OfVectors(Step):
         self._rows = Rows()
 
     def compute(self, round_: Round) -> Column:
-        """Return the result for each matching pair of series; for a comparison, the pairs for which it is true."""
+        """Return the result of each matching pair of series; for a comparison without `bool`, only of true pairs."""
         left, right = self._left.column(round_), self._right.column(round_)
         if not len(left.labels) or not len(right.labels):
             return NOTHING

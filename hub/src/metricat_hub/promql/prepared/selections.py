@@ -90,7 +90,7 @@ class SharedRange:
         self._results: dict[str, Result] = {}
 
     def add(self, matchers: tuple[Matcher, ...], function: str) -> int:
-        """Add a selector, and return its place."""
+        """Add a selector with a function, and return the index of the selector."""
         place = self._selectors.setdefault(matchers, len(self._selectors))
         self._functions.setdefault(function, set()).add(place)
         return place

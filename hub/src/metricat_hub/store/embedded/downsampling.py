@@ -42,7 +42,7 @@ def downsample_complete(core: Core, now: int) -> Iterator[None]:
 
 
 def downsample_outdated(core: Core) -> Iterator[None]:
-    """Downsample again what late samples have changed."""
+    """Downsample again the raw windows that late samples have changed."""
     while True:
         with core.readers.borrow() as connection:
             rows = connection.execute("SELECT id FROM outdated ORDER BY id LIMIT ?", (_AT_ONCE,)).fetchall()

@@ -166,12 +166,12 @@ class Columns(NamedTuple):
 
     table: Table
     rows: NDArray[np.intp]
-    """The places of the series among those that a selector matches, in ascending order."""
+    """The indices of the series among those that a selector matches, in ascending order."""
     columns: NDArray[np.intp]
 
 
 class Parts:
-    """Parts that do not change. Not safe for threads: its owner has a lock."""
+    """Runs and tables that do not change, with an index. Not thread-safe: the owner must lock it."""
 
     def __init__(self, parts: Iterable[Part] = ()) -> None:
         self._parts = tuple(parts)
@@ -262,7 +262,7 @@ class Head:
     """Parts with the newest samples. The owner must lock all methods. The returned parts are immutable."""
 
     def __init__(self, before: Head | None = None) -> None:
-        """Begin empty. Batches with the series of batches in the head before are rows of tables from the first on."""
+        """Begin empty. A batch whose series equal those of a batch in the head `before` is a row of a table at once."""
         self._large: list[Part] = []
         self._small: list[Run] = []
         self._tables: dict[bytes, _GrowingTable] = {}
@@ -275,7 +275,7 @@ class Head:
 
     @property
     def seen(self) -> set[int]:
-        """Hashes of the series of all batches, with which the next head starts."""
+        """Hashes of the series of each batch. The next head starts with them."""
         return self._seen
 
     def add(self, run: Run) -> None:

@@ -22,7 +22,7 @@ class NewestValues:
         self.values: Values = np.zeros(1024)
 
     def add(self, run: Run, *, in_order: bool = False) -> None:
-        """Add samples. In order: each series has one sample, which is newer than the series' newest sample."""
+        """Add samples. `in_order` promises that each series has one sample, newer than the series' newest sample."""
         series, times, values = run.series, run.times, run.values
         self._grow(run.highest + 1)
         if not in_order:

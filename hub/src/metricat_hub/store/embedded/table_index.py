@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class TableIndex:
-    """The place of each series of some tables. It is valid until the series of one of them change."""
+    """The tables and columns of each series. The index is valid until the series of one of the tables change."""
 
     def __init__(self, tables: Sequence[NDArray[np.int32]]) -> None:
         """Index the series of each table, which ascend."""
@@ -24,9 +24,9 @@ class TableIndex:
         self._series = series[self._places]
 
     def find(self, numbers: NDArray[np.int32]) -> Iterator[tuple[int, NDArray[np.intp], NDArray[np.intp]]]:
-        """Yield each table that has some of these series, by its place; the places of the series, and their columns.
+        """Yield the index of each table that has some of these series, indices in `numbers`, and their columns.
 
-        The numbers ascend, and so do the places of the series.
+        `numbers` must ascend, and the yielded indices in `numbers` ascend.
         """
         first = self._series.searchsorted(numbers)
         counts = self._series.searchsorted(numbers, "right") - first
