@@ -1,8 +1,9 @@
 """The operators of a cluster: their Deployments, pods and Leases."""
 
 from dataclasses import dataclass
+from http.client import FORBIDDEN
 
-from metricat_cli.cluster import ApiServer
+from metricat_cli.cluster import ApiError, ApiServer
 from metricat_cli.cluster.api_server import Object, namespaced
 from metricat_cli.output import parse_time
 
@@ -58,14 +59,29 @@ def find(api: ApiServer, namespace: str = "") -> list[InstalledOperator]:
     return sorted(found, key=str)
 
 
-def leader(api: ApiServer, operator: InstalledOperator) -> tuple[str, float] | None:
-    """Return the holder of the Lease and the seconds since its end (negative: it is valid); None without a holder."""
-    lease = api.find(namespaced("coordination.k8s.io/v1", "leases", operator.namespace, operator.name))
+def leader(api: ApiServer, operator: str) -> tuple[str, float] | None:
+    """Return the holder of the Lease of NAMESPACE/NAME and the seconds since its end; None without a holder.
+
+    The seconds are negative while the Lease is valid.
+    """
+    namespace, _, name = operator.partition("/")
+    lease = api.find(namespaced("coordination.k8s.io/v1", "leases", namespace, name))
     spec = (lease or {}).get("spec") or {}
     if not spec.get("holderIdentity"):
         return None
     expires = parse_time(spec.get("renewTime", "")) + float(spec.get("leaseDurationSeconds") or _LEASE_SECONDS)
     return str(spec["holderIdentity"]), api.time - expires
+
+
+def runs(api: ApiServer, operator: str) -> bool | None:
+    """Return whether a pod of the operator NAMESPACE/NAME leads; None if the user may not read its Lease."""
+    try:
+        found = leader(api, operator)
+    except ApiError as error:
+        if error.code != FORBIDDEN:
+            raise
+        return None
+    return found is not None and found[1] <= 0
 
 
 def pod_problem(pod: Object) -> str:

@@ -33,11 +33,21 @@ def test_alerts_of_the_targets_are_listed_by_severity() -> None:
     chosen = _of_targets(found, [TARGET], pending=False)
     assert [one["labels"]["alertname"] for one in chosen] == ["Crit", "Warn", "Info"]
     assert len(_of_targets(found, [TARGET], pending=True)) == 4
-    lines = text(chosen, 1795824000.5 + 3600).splitlines()
+    lines = text(chosen, 1795824000.5 + 3600, {}).splitlines()
     assert lines[0].split() == ["SEVERITY", "ALERT", "NODE", "STATE", "SINCE"]
     assert lines[1].split() == ["critical", "Crit", "n2", "firing", "1h"]
     assert lines[2].strip() == "Crit. Top processes: stress (pid 7) 1.00 CPUs."
 
 
 def test_no_alert_is_reported_in_one_sentence() -> None:
-    assert text([], 0) == "No alert fires."
+    assert text([], 0, {}) == "No alert fires."
+
+
+def test_pods_have_names_instead_of_their_uids() -> None:
+    """Without kube-state-metrics, Prometheus knows only the UIDs."""
+    known, static, gone = "0f8a2c1e-77aa-4c0e-9b1d-0123456789ab", "0123456789abcdef" * 2, "f" * 32
+    one = alert("Warn", "warning")
+    one["annotations"] = {"description": f"sh (pid 7, pod {known}); etcd (pid 8, pod {static}); x (pid 9, pod {gone})"}
+    names = {known: "shop/busy", static: "kube-system/etcd-n1"}
+    description = text([one], 1795824000.5, names).splitlines()[2].strip()
+    assert description == f"sh (pid 7, pod shop/busy); etcd (pid 8, pod kube-system/etcd-n1); x (pid 9, pod {gone})"

@@ -68,7 +68,7 @@ def _deployed(api: ApiServer, operator: operators.InstalledOperator) -> Iterator
 def _leads(api: ApiServer, operator: operators.InstalledOperator) -> Check:
     name = f"a pod of {operator} leads"
     logs = f"kubectl logs -n {operator.namespace} deployment/{operator.name} --tail=50"
-    found = operators.leader(api, operator)
+    found = operators.leader(api, str(operator))
     if found is None:
         return Check(OPERATOR, name, State.FAILED, f"The Lease {operator} has no holder.", logs)
     holder, late = found

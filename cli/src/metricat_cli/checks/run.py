@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from metricat_cli import targets
+from metricat_cli import operators, targets
 from metricat_cli.checks.model import Check, State
 from metricat_cli.checks.operator import KUBERNETES, kubernetes, operator
 from metricat_cli.checks.samples import samples
@@ -48,5 +48,6 @@ def run(api: ApiServer, scope: Scope, prometheus: PrometheusClient | None = None
         message = "No MonitoringTarget exists, so no node is monitored."
         yield Check("targets", NO_TARGET, state, message, "kubectl apply -f examples/minimal.yaml")
     for target in found:
-        yield from conditions(target)
+        manager = str(target.status.get("operator") or "")
+        yield from conditions(target, stopped=bool(manager) and operators.runs(api, manager) is False)
         yield from samples(api, target, prometheus)

@@ -25,15 +25,21 @@ _UNDECIDED = frozenset(
 _COMMAND = re.compile(r"(?:kubectl|helm|echo|pip) \S.*$")
 
 
-def conditions(target: ClusterTarget) -> Iterator[Check]:
-    """Yield one check for each condition of the target."""
+def conditions(target: ClusterTarget, *, stopped: bool = False) -> Iterator[Check]:
+    """Yield one check for each condition of the target. `stopped`: its operator does not run."""
     section = str(target)
     if not target.conditions or not target.current:
         what = "an earlier spec" if target.conditions else "no spec: the operator has not written it yet"
         logs = f"kubectl logs -n {_place(target)} --tail=50"
         yield Check(section, "the status is current", State.FAILED, f"The status describes {what}.", logs)
         return
-    yield Check(section, "the status is current")
+    if stopped:
+        namespace, _, name = str(target.status["operator"]).partition("/")
+        command = f"kubectl describe deployment {name} -n {namespace}"
+        message = f"The operator {namespace}/{name} does not run, so the status may be out of date."
+        yield Check(section, "the status is current", State.WARNING, message, command)
+    else:
+        yield Check(section, "the status is current")
     for kind in ConditionType:
         if kind.about.statement and (condition := target.conditions.get(kind)):
             yield _check(target, condition, kind.about.statement)
@@ -52,6 +58,8 @@ def _check(target: ClusterTarget, condition: Condition, name: str) -> Check:
         return Check(
             section, name, state, condition.message if warns else "", remedy(target, condition) if warns else ""
         )
+    if condition.reason == Reason.NOT_SELECTED:  # the consequence of the check of Selected
+        return Check(section, name, State.SKIPPED, condition.message)
     undecided = condition.holds is None and condition.reason in _UNDECIDED
     message = f"{condition.reason}: {condition.message}"
     return Check(section, name, State.WARNING if undecided else State.FAILED, message, remedy(target, condition))

@@ -1,11 +1,12 @@
 """`metricat alerts`: list the firing alerts of the MonitoringTargets, with their descriptions."""
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 import typer
 
-from metricat_cli import arguments, options, targets
+from metricat_cli import arguments, options, pod_names, targets
 from metricat_cli.cluster import ApiServer
 from metricat_cli.errors import CommandError
 from metricat_cli.output import colored, format_duration, parse_time, structured, table
@@ -18,6 +19,8 @@ _ORDER = {"critical": 0, "warning": 1, "info": 2}
 _COLORS = {"critical": "red", "warning": "yellow"}
 _WATCHDOG = "MetricatWatchdog"
 """An alert that always fires: it shows that alerts arrive."""
+_UID = re.compile(r"\bpod ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32})\b")
+"""A pod by its UID. The UID of a static pod is a hash."""
 
 
 def command(
@@ -44,7 +47,12 @@ def command(
     if output != "table":
         typer.echo(structured(alerts, output))
         return
-    typer.echo(text(alerts, api.time))
+    names = pod_names.read(api) if any(map(_UID.search, _descriptions(alerts))) else {}
+    typer.echo(text(alerts, api.time, names))
+
+
+def _descriptions(alerts: Iterable[Mapping[str, Any]]) -> list[str]:
+    return [str((one.get("annotations") or {}).get("description", "")) for one in alerts]
 
 
 def _all(api: ApiServer, found: list[ClusterTarget], url: str) -> list[Mapping[str, Any]]:
@@ -80,8 +88,11 @@ def _rank(alert: Mapping[str, Any]) -> tuple[int, str, str]:
     return _ORDER.get(labels.get("severity", ""), 3), labels.get("node", ""), labels.get("alertname", "")
 
 
-def text(alerts: list[dict[str, Any]], now: float) -> str:
-    """Return a table of the alerts, and below it their descriptions, which list for example the top processes."""
+def text(alerts: list[dict[str, Any]], now: float, pods: Mapping[str, str]) -> str:
+    """Return a table of the alerts with their descriptions, which list for example the top processes.
+
+    Without kube-state-metrics, Prometheus knows only the UIDs of pods. `pods` has their names.
+    """
     if not alerts:
         return "No alert fires."
     rows = [["SEVERITY", "ALERT", "NODE", "STATE", "SINCE"]]
@@ -96,5 +107,9 @@ def text(alerts: list[dict[str, Any]], now: float) -> str:
     for line, alert in zip(lines, alerts, strict=True):
         annotations = alert.get("annotations") or {}
         out.append(colored(line, _COLORS.get(alert["labels"].get("severity", ""), "")))
-        out += [f"    {annotations[key]}" for key in ("description", "action") if annotations.get(key)]
+        out += [f"    {_named(annotations[key], pods)}" for key in ("description", "action") if annotations.get(key)]
     return "\n".join(out)
+
+
+def _named(description: str, pods: Mapping[str, str]) -> str:
+    return _UID.sub(lambda found: f"pod {pods.get(found[1], found[1])}", description)

@@ -1,6 +1,7 @@
 """`metricat check`: check each link from the operator to the samples, with remedies."""
 
 import time
+from collections import Counter
 from collections.abc import Iterable
 from typing import Annotated, Any
 
@@ -104,10 +105,12 @@ def _failed(found: Iterable[Check]) -> list[Check]:
 
 def _verdict(found: list[Check]) -> str:
     failed = _failed(found)
-    warnings = sum(check.state is State.WARNING for check in found)
+    numbers = Counter(check.state for check in found)
+    if numbers[State.OK] == len(found):
+        return f"\nAll {len(found)} checks passed."
     if not failed:
-        rest = f" Warnings: {warnings}." if warnings else ""
-        return f"\nAll {len(found)} checks passed.{rest}"
+        others = [(State.OK, "Passed"), (State.WARNING, "Warnings"), (State.SKIPPED, "Skipped")]
+        return " ".join(["\nNo check failed.", *(f"{word}: {numbers[one]}." for one, word in others if numbers[one])])
     first = failed[0]
     return f"\n{len(failed)} of {len(found)} checks failed. First broken link: {first.section}: {first.name}."
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from metricat_cli import options, targets
+from metricat_cli import operators, options, targets
 from metricat_cli.cluster import ApiServer
 from metricat_cli.output import colored, format_duration, parse_time, structured, table
 from metricat_cli.targets import ClusterTarget
@@ -49,17 +49,24 @@ def command(
 
 def _rendered(found: Sequence[ClusterTarget], api: ApiServer, output: str) -> str:
     if output in ("json", "yaml"):
-        return structured([summary(one) for one in found], output)
+        return structured([summary(one, runs=_runs(api, one)) for one in found], output)
     return text(found, api, wide=output == "wide")
 
 
-def summary(target: ClusterTarget) -> dict[str, Any]:
-    """Return the state of a target as a dictionary, for output as JSON or YAML."""
+def _runs(api: ApiServer, target: ClusterTarget) -> bool | None:
+    """Return whether the operator of the target runs; None if that is unknown."""
+    operator = str(target.status.get("operator") or "")
+    return operators.runs(api, operator) if operator else None
+
+
+def summary(target: ClusterTarget, *, runs: bool | None) -> dict[str, Any]:
+    """Return the state of a target as a dictionary, for output as JSON or YAML. `runs`: whether its operator runs."""
     return {
         "namespace": target.namespace,
         "name": target.name,
         "current": target.current,
         "operator": target.status.get("operator", ""),
+        "operatorRuns": runs,
         "nodes": target.status.get("nodes") or {},
         "conditions": [
             {"type": str(one.type), "status": one.status, "reason": one.reason, "message": one.message}
@@ -80,7 +87,7 @@ def text(found: Sequence[ClusterTarget], api: ApiServer, *, wide: bool = False) 
     rows += [_row(one, api, wide=wide) for one in found]
     lines = [colored(line, _color(line)) if place else line for place, line in enumerate(table(rows).splitlines())]
     for target in found:
-        lines += _problems(target)
+        lines += _problems(target, runs=_runs(api, target))
     return "\n".join(lines)
 
 
@@ -100,13 +107,17 @@ def _row(target: ClusterTarget, api: ApiServer, *, wide: bool) -> list[str]:
     return row
 
 
-def _problems(target: ClusterTarget) -> list[str]:
+def _problems(target: ClusterTarget, *, runs: bool | None) -> list[str]:
     """Return the conditions of a target that do not hold, with reason and message."""
     if not target.conditions:
         return [f"\n{target}: the operator has not written a status yet. Run: metricat check"]
     lines = [f"  {colored(_label(one), _COLORS[one.status])}: {one.message}" for one in not_holding(target)]
     if not target.current:
         lines.insert(0, "  The status describes an earlier spec.")
+    if runs is False:
+        operator = target.status["operator"]
+        text = f"The operator {operator} does not run, so the status may be out of date. Run: metricat check"
+        lines.insert(0, f"  {colored(text, 'red')}")
     return [f"\n{target}:", *lines] if lines else []
 
 

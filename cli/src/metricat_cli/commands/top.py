@@ -7,10 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from metricat_cli import agents, arguments, options, targets
+from metricat_cli import agents, arguments, options, pod_names, targets
 from metricat_cli.agents import Agent
-from metricat_cli.cluster import ApiError, ApiServer
-from metricat_cli.cluster.api_server import namespaced
+from metricat_cli.cluster import ApiServer
 from metricat_cli.errors import CommandError
 from metricat_cli.output import colored, format_bytes, structured, table
 from metricat_cli.usage import COLLECTORS, NodeUsage, Page, ProcessUsage, node_usage, processes
@@ -209,31 +208,12 @@ def _processes(sampler: _Sampler, sort: str) -> Result:
     """Return the processes of all nodes, in this order."""
     pages, silent = sampler.processes()
     found = [(agent.node, one) for agent, page in pages.items() for one in processes(page)]
-    names = _pod_names(sampler.api) if any(one.pod_uid for _, one in found) else {}
+    names = pod_names.read(sampler.api) if any(one.pod_uid for _, one in found) else {}
     rows = [
         Process(node, one, names.get(one.pod_uid, one.pod_uid), names.get(one.container_id, "")) for node, one in found
     ]
     rows.sort(key=lambda row: _PROCESS_ORDER[sort](row.usage), reverse=True)
     return Result(rows, silent, len(pages))
-
-
-def _pod_names(api: ApiServer) -> dict[str, str]:
-    """Return the names of pods by UID and of containers by ID; nothing if the user may not list pods."""
-    try:
-        pods = api.list(namespaced("v1", "pods"))
-    except ApiError:
-        return {}
-    names = {}
-    for pod in pods:
-        metadata, status = pod["metadata"], pod.get("status") or {}
-        annotations = metadata.get("annotations") or {}
-        name = f"{metadata['namespace']}/{metadata['name']}"
-        names[metadata["uid"]] = name
-        # The cgroup of a static pod has the hash of its file.
-        names[annotations.get("kubernetes.io/config.hash", metadata["uid"])] = name
-        for one in [*(status.get("containerStatuses") or []), *(status.get("initContainerStatuses") or [])]:
-            names[str(one.get("containerID", "")).rpartition("/")[2]] = one["name"]
-    return names
 
 
 def _limited(rows: Sequence[Any], limit: int | None) -> Sequence[Any]:

@@ -7,7 +7,7 @@ import typer
 
 from metricat_cli import options
 from metricat_cli.errors import CommandError
-from metricat_cli.operators import find
+from metricat_cli.operators import InstalledOperator, find
 from metricat_cli.output import structured
 
 
@@ -23,11 +23,13 @@ def command(
     options.one_of("--output", output, "text", "json", "yaml")
     found: dict[str, Any] = {"metricat": version("metricat-cli")}
     error = None
+    operators: list[InstalledOperator] = []
     if not client:
         try:
             api = options.cluster(kubeconfig, context, as_)
             found["kubernetes"] = api.get("/version").get("gitVersion", "")
-            found["operators"] = {str(one): one.version for one in find(api)}
+            operators = find(api)
+            found["operators"] = {str(one): one.version for one in operators}
         except CommandError as refused:  # the version of the command line needs no cluster
             error = refused
     if output != "text":
@@ -38,7 +40,7 @@ def command(
         typer.echo(f"metricat {found['metricat']}")
         if "kubernetes" in found:
             typer.echo(f"kubernetes {found['kubernetes']}")
-        for name, its in found.get("operators", {}).items():
-            typer.echo(f"operator {name} {its}")
+        for one in operators:
+            typer.echo(f"operator {one} {one.version}{'' if one.available else ' (no pod is ready)'}")
     if error:
         raise error
