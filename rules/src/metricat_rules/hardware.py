@@ -108,4 +108,16 @@ ALERTS: tuple[Alert, ...] = (
         "lines before the reboot.",
         levels=(Level("info", None, "0s"),),
     ),
+    Alert(
+        name="NodeRebootRequired",
+        meaning="The node must reboot to complete the installation of packages, for example of a new kernel. The agent "
+        "reads /run/reboot-required, which packages of Debian and Ubuntu create. On other systems, a script can write "
+        "the metric node_reboot_required into a file for the collector textfile.",
+        expr=f"max by ({KEYS}) (node_reboot_required{{<selector>}}) > 0",
+        resource="reboot",
+        summary="{{ $labels.node }} must reboot",
+        description=f"Packages of {NODE} were updated, and take effect only after a reboot.",
+        action="Run cat /run/reboot-required.pkgs on the node: it lists the packages. Drain the node and reboot it.",
+        levels=(Level("info", None, "24h"),),
+    ),
 )

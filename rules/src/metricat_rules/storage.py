@@ -266,6 +266,20 @@ ALERTS: tuple[Alert, ...] = (
         ),
     ),
     Alert(
+        name="NodeDiskSMARTFailing",
+        meaning="The self-assessment (SMART) of a disk failed: the disk expects to fail soon. The agent cannot read "
+        "SMART data, because this needs the capabilities CAP_SYS_RAWIO or CAP_SYS_ADMIN. The alert needs the script "
+        "smartmon of the Prometheus community on the node, which writes a file for the collector textfile.",
+        expr=f'max by ({DEVICE}) (label_replace(smartmon_device_smart_healthy{{<selector>}}, "device", "$1", "disk", '
+        '"(.+)")) == 0',
+        resource="smart {{ $labels.device }}",
+        summary="Disk {{ $labels.device }} on {{ $labels.node }} expects to fail",
+        description=f"The SMART self-assessment of disk {{{{ $labels.device }}}} of {NODE} failed.",
+        action="Run smartctl -a {{ $labels.device }} on the node to read the failed attributes. Move the data off the "
+        "disk, and replace it.",
+        levels=(Level("critical", None, "15m"),),
+    ),
+    Alert(
         name="NodeMountHung",
         meaning="A network filesystem does not respond: reading its size fails or takes too long. Programs that use "
         "the mount hang.",

@@ -31,6 +31,7 @@ SLOW = {
     "NodeEvictionNear": (60, "1m", 240),
     "NodeFilesystemFillsUp": (120, "4m", 480),
     "NodeInodesFillUp": (120, "4m", 480),
+    "NodeRebootRequired": (120, "4m", 480),
     "NodeUnusual": (900, "15m", 3600),
 }
 """Alerts with cases of hours or days: seconds between samples, evaluation interval, rate window in seconds."""

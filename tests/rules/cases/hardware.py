@@ -50,4 +50,10 @@ CASES: dict[str, tuple[Case, ...]] = {
         ),
         Case("new", 5, NONE, {"node_boot_time_seconds": steady(1e9)}),
     ),
+    "NodeRebootRequired": (
+        Case("for two days", 2880, INFO, {"node_reboot_required": steady(1)}),
+        Case("since yesterday evening", 720, NONE, {"node_reboot_required": steady(1)}),
+        Case("not required", 2880, NONE, {"node_reboot_required": steady(0)}),
+        Case("rebooted", 2880, NONE, {"node_reboot_required": change(steady(1), 2400, steady(0))}),
+    ),
 }

@@ -69,6 +69,10 @@ def nvme(state: str) -> Series:
     return {f'node_nvme_info{{device="nvme0",state="{state}",model="a",serial="1"}}': steady(1)}
 
 
+def smart(healthy: float) -> Series:
+    return {'smartmon_device_smart_healthy{disk="/dev/sda",type="sat"}': steady(healthy)}
+
+
 def mount_error(fstype: str, error: float) -> Series:
     return {f'node_filesystem_device_error{{device="files:/data",mountpoint="/mnt",fstype="{fstype}"}}': steady(error)}
 

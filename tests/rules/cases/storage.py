@@ -20,6 +20,7 @@ from rules.cases.samples import (
     read_only,
     ripple,
     saw_tooth,
+    smart,
     zpool,
 )
 from support.promtool import DAY, Case, change, rate, steady
@@ -151,6 +152,11 @@ CASES: dict[str, tuple[Case, ...]] = {
         Case("is dead", 8, BOTH, nvme("dead")),
         Case("not for long enough", 4, NONE, nvme("connecting")),
         Case("live", 30, NONE, nvme("live")),
+    ),
+    "NodeDiskSMARTFailing": (
+        Case("expects to fail", 20, CRITICAL, smart(0)),
+        Case("not for long enough", 10, NONE, smart(0)),
+        Case("passed", 30, NONE, smart(1)),
     ),
     "NodeMountHung": (
         Case("the file server is gone", 15, WARNING, mount_error("nfs4", 1)),

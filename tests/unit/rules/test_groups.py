@@ -31,7 +31,8 @@ def test_every_expression_is_promql_without_placeholders() -> None:
 
 def test_every_selector_is_restricted_to_the_target() -> None:
     for rule in shipped():
-        own = re.findall(r"(?<![\w:])(?:node|probe|metricat(?!_node_pressure)|up)[\w:]*\{[^}]*\}", str(rule["expr"]))
+        names = r"(?<![\w:])(?:node|probe|smartmon|metricat(?!_node_pressure)|up)[\w:]*"
+        own = re.findall(names + r"\{[^}]*\}", str(rule["expr"]))
         assert all(SCOPE.selector in selector or SCOPE.coverage in selector for selector in own)
         assert own or rule.get("alert") == "MetricatWatchdog"
 

@@ -1,4 +1,7 @@
-"""Operating system of the node, from the host's ``/etc/os-release`` (``man 5 os-release``)."""
+"""Operating system of the node, from the host's ``/etc/os-release`` (``man 5 os-release``), and whether it must reboot.
+
+Packages of Debian and its derivatives create ``/run/reboot-required`` if their installation requires a reboot.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import re
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.exposition.model import Metrics, gauge
+from metricat_agent.exposition.model import Metrics, gauge, single
 from metricat_agent.host.ascii_text import BLANKS
 
 if TYPE_CHECKING:
@@ -22,6 +25,12 @@ INFO = gauge("node_os_info", "1, labeled with the properties of the operating sy
 VERSION = gauge(
     "node_os_version", "Major and minor version of the operating system, as a number.", "id", "id_like", "name"
 )
+REBOOT = gauge(
+    "node_reboot_required",
+    "1 if /run/reboot-required exists: an installed package requires a reboot. 0 if not; only on Debian and its "
+    "derivatives, whose packages create this file.",
+)
+_REBOOT_FILE = "/run/reboot-required"
 _LINE = re.compile(r"""([A-Z_0-9]+)=(["']?)(.*)\2$""")
 _NUMBER = re.compile(r"\d+(\.\d+)?")
 
@@ -60,21 +69,30 @@ def parse(text: str) -> Metrics:
     return found
 
 
+def reboot(text: str, *, required: bool) -> Metrics:
+    """Return whether the host must reboot. Without the file, that is known only on Debian and its derivatives."""
+    known = variables(text)
+    debian = "debian" in (known.get("id", ""), *known.get("id_like", "").split())
+    return [single(REBOOT, int(required))] if required or debian else []
+
+
 class OperatingSystem(Collector):
-    """Name and version of the distribution."""
+    """Name and version of the distribution, and whether the node must reboot."""
 
     name = "os"
-    summary = "name and version of the node's operating system"
-    families = (INFO, VERSION)
+    summary = "name and version of the node's operating system, and whether it must reboot"
+    families = (INFO, VERSION, REBOOT)
 
     def setup(self) -> None:
         """Start without metrics; the first scrape reads the file."""
-        self._stamp: tuple[int, int] | None = None
+        self._stamp: tuple[tuple[int, int] | None, bool] | None = None
         self._metrics: Metrics = []
 
     def collect(self) -> Metrics:
-        """Return name and version of the operating system from os-release. Read the file only if it has changed."""
-        stamp = self.host.root_stamp("/etc/os-release")
-        if stamp is None or stamp != self._stamp:
-            self._metrics, self._stamp = parse(read(self.host)), stamp
+        """Return the properties of the operating system. Read os-release only if a file has changed."""
+        release = self.host.root_stamp("/etc/os-release")
+        stamp = (release, self.host.root_stamp(_REBOOT_FILE) is not None)
+        if release is None or stamp != self._stamp:
+            text = read(self.host)
+            self._metrics, self._stamp = parse(text) + reboot(text, required=stamp[1]), stamp
         return self._metrics

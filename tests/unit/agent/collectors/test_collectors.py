@@ -231,6 +231,31 @@ def test_filefd_has_handles_and_their_limit(host: Host) -> None:
     assert values(metrics, "node_filefd_maximum") == {(): 9223372036854775807}
 
 
+@pytest.mark.parametrize(
+    ("release", "required", "value"),
+    [
+        ("ID=debian\n", False, {(): 0}),
+        ("ID=debian\n", True, {(): 1}),
+        ('ID=linuxmint\nID_LIKE="ubuntu debian"\n', False, {(): 0}),
+        ("ID=rhel\n", False, {}),
+        ("ID=flatcar\n", True, {(): 1}),
+    ],
+)
+def test_reboot_is_required_while_the_file_exists(
+    tmp_path: Path, release: str, *, required: bool, value: dict[tuple[str, ...], float]
+) -> None:
+    """Only packages of Debian and its derivatives create the file: elsewhere, its absence means nothing."""
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "run").mkdir()
+    (tmp_path / "etc" / "os-release").write_text(release)
+    file = tmp_path / "run" / "reboot-required"
+    collector = COLLECTORS["os"](Host(rootfs=str(tmp_path)), {}, {})
+    for exists in (not required, required, required):
+        file.touch() if exists else file.unlink(missing_ok=True)
+        found = collector.collect()
+    assert values(found, "node_reboot_required") == value
+
+
 def test_uname_has_the_node_name_if_known() -> None:
     machine = os.uname_result(("Linux", "the-pod", "6.1", "#1", "x86_64"))
     [(_, named)] = uname.parse(machine, "(none)", "node-7")

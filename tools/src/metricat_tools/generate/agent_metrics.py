@@ -30,8 +30,8 @@ def page(table: Mapping[str, type[Collector]]) -> str:
             given = f" (`{option.default}`)" if option.default else ""
             parts.append(f"\n`--collector.{name}.{option.name}`: {option.what}{given}\n")
         for flags in collector.filter_flags:
-            parts.append(f"\n`--collector.{name}.{flags.exclude}`: excludes matching {flags.what}. Default:\n")
-            parts.append(f"\n    {flags.default_exclude}\n")
+            parts.append(f"\n`--collector.{name}.{flags.exclude}`: excludes matching {flags.what}. Default:")
+            parts.append(f"\n\n    {flags.default_exclude}\n" if flags.default_exclude else " none.\n")
             if flags.include:
                 parts.append(f"\n`--collector.{name}.{flags.include}`: includes only matching {flags.what}.\n")
         parts.append(_rows(collector.families))
