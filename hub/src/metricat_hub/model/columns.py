@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from metricat_hub.model.samples import Numbers
+Integer = TypeVar("Integer", bound=np.integer)
 
 
-def distinct(numbers: Numbers | NDArray[np.intp]) -> Numbers:
+def distinct(numbers: NDArray[Integer]) -> NDArray[Integer]:
     """Return the distinct numbers in ascending order.
 
     `numpy.unique` imports `numpy.ma` at its first call, which takes 1 MiB of memory.

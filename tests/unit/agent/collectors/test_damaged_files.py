@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import threading
 from collections import Counter
 from contextlib import nullcontext
 from functools import lru_cache
@@ -119,7 +120,7 @@ DAMAGES = {
 
 
 class Faults:
-    """Makes open(2) or read(2) of one file fail, and lists the opened files."""
+    """Makes open(2) or read(2) of one file fail, and lists the files that the thread of the test opened."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.inode: tuple[int, int] | None = None
@@ -128,12 +129,14 @@ class Faults:
         self.as_sysfs = False
         """Whether a read of a removed file fails with ENODEV."""
         self._open, self._pread = os.open, os.pread
+        self._thread = threading.get_ident()
         monkeypatch.setattr(os, "open", self.open)
         monkeypatch.setattr(os, "pread", self.pread)
 
     def open(self, path: str, flags: int, mode: int = 0o777, *, dir_fd: int | None = None) -> int:
         descriptor = self._open(path, flags, mode, dir_fd=dir_fd)
-        self.opened.add(os.readlink(f"/proc/self/fd/{descriptor}"))  # noqa: PTH115 -- a descriptor
+        if threading.get_ident() == self._thread:
+            self.opened.add(os.readlink(f"/proc/self/fd/{descriptor}"))  # noqa: PTH115 -- a descriptor
         if self.damage.opening and self.is_damaged(descriptor):
             os.close(descriptor)
             raise OSError(self.damage.opening, os.strerror(self.damage.opening), path)

@@ -181,7 +181,7 @@ class SeriesCache:
 
     def retry_stale(self, slots: Numbers) -> None:
         """Report these series as stale again in the next result, because the store did not store their markers."""
-        self._previous = np.union1d(self._previous, slots)
+        self._previous = distinct(np.concatenate((self._previous, slots)))
 
     def live(self) -> Numbers:
         """Return the slots of the series in the last scrape, which need a staleness marker when the target ends."""
@@ -211,7 +211,7 @@ class SeriesCache:
         before, self._previous = self._previous, slots
         if before is slots or not len(before):
             return _NO_SLOTS
-        return np.setdiff1d(before, slots) if len(slots) else before
+        return before[~np.isin(before, slots)] if len(slots) else before
 
     def _read_known_lines(self, page: bytes, *, openmetrics: bool, now: int) -> Reading | None:
         """Return None if `_read_all` has to read the page."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from metricat_hub.model.columns import distinct
 from metricat_hub.model.labels import NAME, metric_name
 from metricat_hub.promql.matchers import predicate
 
@@ -165,7 +166,7 @@ class LabelIndex:
             )
             if all(map(is_, each, before.each)):
                 return replace(before, version=self._version)
-        numbers = np.unique(np.concatenate(each)) if each else _EMPTY
+        numbers = distinct(np.concatenate(each)) if each else _EMPTY
         places = tuple(np.searchsorted(numbers, one) for one in each)
         if before is not None:
             places = tuple(

@@ -5,10 +5,15 @@ from __future__ import annotations
 import os
 import platform
 import re
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psutil
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 def describe() -> str:
@@ -34,6 +39,23 @@ def memory(process: int) -> tuple[float, float]:
     text = Path(f"/proc/{process}/smaps_rollup").read_text()
     sizes = dict(re.findall(r"^(\w+):\s+(\d+) kB$", text, re.MULTILINE))
     return int(sizes["Rss"]) / 1024, int(sizes["Pss"]) / 1024
+
+
+def memory_together(processes: Sequence[int]) -> float:
+    """Return the resident memory of several processes in MiB, with the pages of each mapped file counted once.
+
+    Each process maps the same libraries. For each file, the process with the most pages counts. Other processes of the
+    machine do not change the result, as they change the PSS.
+    """
+    anonymous, files = 0, Counter[str]()
+    for process in processes:
+        resident = Counter[str]()
+        for mapping in psutil.Process(process).memory_maps(grouped=False):
+            private = mapping.anonymous
+            anonymous += private
+            resident[mapping.path] += mapping.rss - private
+        files |= resident  # the larger of both counts
+    return (anonymous + files.total()) / 2**20
 
 
 def file_bytes(folder: Path) -> int:
