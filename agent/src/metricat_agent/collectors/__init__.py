@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 Found = TypeVar("Found")
 T = TypeVar("T")
-POD_DEVICES = r"^(veth.+|cali[0-9a-f]+|lxc.+|eni[0-9a-f]+|azv.+|gke[0-9a-f]+|nodelocaldns)$"
-"""Devices of pods and of NodeLocal DNSCache, as network plugins name them.
+POD_DEVICES = r"^(veth.+|cali[0-9a-f]+|lxc(_health|[0-9a-f]+)|eni[0-9a-f]+|azv.+|gke[0-9a-f]+|nodelocaldns)$"
+"""Devices of pods and of NodeLocal DNSCache, as network plugins name them. ``lxcbr0`` is a bridge of LXC, not a pod.
 
 Their series appear and disappear with the pods.
 """

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.collectors.parts import UNCOUNTED, parse_file, parse_part
+from metricat_agent.collectors.parts import UNCOUNTED, name_part, parse_file, parse_part
 from metricat_agent.exposition.model import Family, Metrics, Sample, counter, gauge
 from metricat_agent.host.ascii_text import BLANKS, words_of
 from metricat_agent.host.human_units import parse_size
@@ -86,7 +85,7 @@ class BcachefsFilesystem:
 def family_of(name: str) -> Family:
     """Return the family of one of the filesystem's counters."""
     text = f"Events, or bytes of data, since the filesystem was created: {name} in /sys/fs/bcachefs/UUID/counters."
-    return counter(f"node_bcachefs_{re.sub(r'[^a-zA-Z0-9_]', '_', name)}_total", text, "uuid")
+    return counter(f"node_bcachefs_{name_part(name)}_total", text, "uuid")
 
 
 def read(host: Host) -> list[BcachefsFilesystem]:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from operator import le
+from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector, Filter, cpuinfo, cpusys, pattern
 from metricat_agent.collectors.option import CollectorOption, switch
+from metricat_agent.collectors.parts import UNCOUNTED
 from metricat_agent.exposition.model import Metrics, counter
 from metricat_agent.host.hostfs import USER_HZ, Host
+
+if TYPE_CHECKING:
+    from metricat_agent.host.skips import Skips
 
 SECONDS = counter(
     "node_cpu_seconds_total",
@@ -38,8 +43,11 @@ def read(host: Host) -> str:
     return host.proc("stat")
 
 
-def parse(text: str) -> Ticks:
-    """Return the ticks of each CPU. Modes that an old kernel lacks are 0."""
+def parse(text: str, skips: Skips = UNCOUNTED) -> Ticks:
+    """Return the ticks of each CPU. Modes that an old kernel lacks are 0.
+
+    Raise ValueError if no line of a CPU can be parsed.
+    """
     ticks = {}
     for line in text.split("\n"):
         label, _, rest = line.partition(" ")
@@ -47,7 +55,10 @@ def parse(text: str) -> Ticks:
         if not label.startswith("cpu"):
             break
         if number := label.removeprefix("cpu"):
-            ticks[number] = tuple([*map(int, values[:10])] + [0] * (10 - len(values)))
+            try:
+                ticks[number] = tuple([*map(int, values[:10])] + [0] * (10 - len(values)))
+            except ValueError:
+                skips.add("unparsable", f"stat {label}")
     if not ticks:
         raise ValueError("/proc/stat has no line of a CPU")
     return ticks
@@ -130,7 +141,7 @@ class Cpu(Collector):
 
         The times decrease only when a CPU restarts its counters: see `monotonic`.
         """
-        ticks = monotonic(self._last, parse(read(self.host)))
+        ticks = monotonic(self._last, parse(read(self.host), self.host.skips))
         self._last = {**self._last, **ticks}  # a CPU that is offline now may continue its counters later
         system = self._system.read()
         found = metrics(ticks) + self.parse_parts_if_changed(system, cpusys.parse)

@@ -12,7 +12,7 @@ Four rules:
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector, Filter, FilterFlags
@@ -20,11 +20,12 @@ from metricat_agent.exposition.model import Family, Metrics, Sample, gauge
 from metricat_agent.host.cached_files import read_text
 from metricat_agent.host.hostfs import Host, device_of
 from metricat_agent.host.mount_prober import MountAnswer, Prober
-from metricat_agent.host.mountinfo import Mount, visible_mounts
+from metricat_agent.host.mountinfo import Mount, damaged_lines, visible_mounts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+_SHOWN = 40
 NO_STORAGE_PATHS = (
     r"^/(dev|proc|sys)($|/)"
     r"|^/run/(credentials|user|containerd|k3s|crio|netns)/"
@@ -121,6 +122,8 @@ class MountPlan:
     table: tuple[Mount, ...] = ()
     chosen: tuple[Mount, ...] = ()
     may_hang: frozenset[int] = frozenset()
+    damaged: tuple[str, ...] = ()
+    """Lines of the table that are not mounts."""
 
 
 def plan_mounts(table: tuple[Mount, ...], mount_points: Filter, types: Filter) -> MountPlan:
@@ -194,9 +197,13 @@ class Filesystems(Collector):
 
     def collect(self) -> Metrics:
         """Return space and inodes per filesystem. Select the mounts again if the mount table has changed."""
-        table = visible_mounts(self.host.pid1("mountinfo"))
+        text = self.host.pid1("mountinfo")
+        table = visible_mounts(text)
         if not table:
             raise ValueError("/proc/1/mountinfo has no mount")
         if table is not self._plan.table:
-            self._plan = plan_mounts(table, self.filter("mount-points-exclude"), self.filter("fs-types-exclude"))
+            plan = plan_mounts(table, self.filter("mount-points-exclude"), self.filter("fs-types-exclude"))
+            self._plan = replace(plan, damaged=tuple(damaged_lines(text)))
+        for line in self._plan.damaged:
+            self.host.skips.add("unparsable", f"mountinfo {line[:_SHOWN]}")
         return self.parse_if_changed(read(self.host, self._plan, self._prober), parse)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.collectors.parts import UNCOUNTED, lines_of, parse_part, whole
+from metricat_agent.collectors.parts import UNCOUNTED, lines_of, name_part, parse_part, whole
 from metricat_agent.exposition.model import Family, Metric, Metrics, gauge, single
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ COUNTS = {
 
 def metric_name(field: str, unit: str) -> str:
     """Return a field's metric name. ``Active(anon)`` in kB becomes ``node_memory_Active_anon_bytes``."""
-    plain = field.replace("(", "_").replace(")", "").replace("-", "_").replace(" ", "_")
+    plain = name_part(field.replace(")", ""))
     return f"node_memory_{plain}_bytes" if unit else f"node_memory_{plain}"
 
 

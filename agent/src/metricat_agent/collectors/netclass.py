@@ -87,6 +87,8 @@ _ONLY_HARDWARE = frozenset(("duplex", "speed"))
 """The kernel always refuses to read these files of the loopback device."""
 _CHANGES, _UPS, _DOWNS = "carrier_changes", "carrier_up_count", "carrier_down_count"
 """The kernel computes the first number as the sum of the other two, if it counts them (net/core/net-sysfs.c)."""
+_UNKNOWN_SPEEDS = (0xFFFF, 0xFFFFFFFF)
+"""What older kernels print for -1, the unknown speed (SPEED_UNKNOWN): drivers have 16 or 32 bits without a sign."""
 _LOOPBACK = "772"
 """Its type: ARPHRD_LOOPBACK of ``<linux/if_arp.h>``."""
 IFF_UP = 1
@@ -156,7 +158,7 @@ def _is_off(known: Mapping[str, str]) -> bool:
 
 
 def parse(attributes: Attributes, skips: Skips = UNCOUNTED) -> Metrics:
-    """Return state, speed and properties of each device. A speed of -1 or 0 in the file means unknown."""
+    """Return state, speed and properties of each device. A speed of -1 or 0 in the file means that it is unknown."""
     up: list[Sample] = []
     infos: list[Sample] = []
     speeds: list[Sample] = []
@@ -167,7 +169,7 @@ def parse(attributes: Attributes, skips: Skips = UNCOUNTED) -> Metrics:
             up.append(((device,), int(known["operstate"] == "up")))
         infos.append((_info(device, known, skips), 1))
         speed = parse_file(skips, known, "speed", place, whole)
-        if speed is not None and speed > 0:
+        if speed is not None and speed > 0 and speed not in _UNKNOWN_SPEEDS:
             speeds.append(((device,), speed * 1_000_000 // 8))
         for name, samples in columns.items():
             number = parse_file(skips, known, name, place, prefixed)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
 from metricat_agent.collectors.fields import FieldList, fields_option
-from metricat_agent.collectors.parts import UNCOUNTED, lines_of, parse_part
+from metricat_agent.collectors.parts import UNCOUNTED, lines_of, name_part, parse_part
 from metricat_agent.exposition.model import Family, Metrics, single, untyped
 
 if TYPE_CHECKING:
@@ -126,7 +126,8 @@ def select6(name: str, fields: re.Pattern[str]) -> Family | None:
 
 def family_of(key: str) -> Family:
     """Return a field's family: a declared one, or a new one for a field that only the user selects."""
-    return FAMILIES.get(key) or untyped(f"node_netstat_{key}", f"Value of {key} in /proc/net/netstat, snmp or snmp6.")
+    text = f"Value of {key} in /proc/net/netstat, snmp or snmp6."
+    return FAMILIES.get(key) or untyped(f"node_netstat_{name_part(key)}", text)
 
 
 class NetworkStatistics(Collector):

@@ -6,17 +6,19 @@ collector reads those of process 1.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.collectors.parts import lines_of
+from metricat_agent.collectors.parts import UNCOUNTED, lines_of, parse_part, whole
 from metricat_agent.exposition.model import Family, Metrics, Sample, counter, gauge
 from metricat_agent.host.ascii_text import words_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from metricat_agent.host.hostfs import Host
+    from metricat_agent.host.skips import Skips
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -40,22 +42,29 @@ _V4 = _names(
     Null Read Write Commit Open OpenConfirm OpenNoattr OpenDowngrade Close Setattr FsInfo Renew SetClientID
     SetClientIDConfirm Lock Lockt Locku Access Getattr Lookup LookupRoot Remove Rename Link Symlink Create
     Pathconf StatFs ReadLink ReadDir ServerCaps DelegReturn GetACL SetACL FsLocations ReleaseLockowner Secinfo
-    FsidPresent ExchangeID CreateSession DestroySession Sequence GetLeaseTime ReclaimComplete GetDeviceInfo
-    LayoutGet LayoutCommit LayoutReturn SecinfoNoName TestStateID FreeStateID GetDeviceList BindConnToSession
-    DestroyClientID Seek Allocate DeAllocate LayoutStats Clone
+    FsidPresent ExchangeID CreateSession DestroySession Sequence GetLeaseTime ReclaimComplete LayoutGet
+    GetDeviceInfo LayoutCommit LayoutReturn SecinfoNoName TestStateID FreeStateID GetDeviceList BindConnToSession
+    DestroyClientID Seek Allocate DeAllocate LayoutStats Clone Copy OffloadCancel LookupP LayoutError CopyNotify
+    GetXattr SetXattr ListXattrs RemoveXattr ReadPlus
     """
 )
 _V4_OPERATIONS = _names(
     """
     - - - Access Close Commit Create DelegPurge DelegReturn GetAttr GetFH Link Lock Lockt Locku Lookup
-    LookupRoot Nverify Open OpenAttr OpenConfirm OpenDgrd PutFH - - Read ReadDir ReadLink Remove Rename Renew
-    RestoreFH SaveFH SecInfo SetAttr SetClientID SetClientIDConfirm Verify Write RelLockOwner
+    LookupRoot Nverify Open OpenAttr OpenConfirm OpenDgrd PutFH PutPubFH PutRootFH Read ReadDir ReadLink
+    Remove Rename Renew RestoreFH SaveFH SecInfo SetAttr SetClientID SetClientIDConfirm Verify Write RelLockOwner
+    BackchannelCtl BindConnToSession ExchangeID CreateSession DestroySession FreeStateID GetDirDelegation
+    GetDeviceInfo GetDeviceList LayoutCommit LayoutGet LayoutReturn SecinfoNoName Sequence SetSSV TestStateID
+    WantDelegation DestroyClientID ReclaimComplete Allocate Copy CopyNotify DeAllocate IOAdvise LayoutError
+    LayoutStats OffloadCancel OffloadStatus ReadPlus Seek WriteSame Clone GetXattr SetXattr ListXattrs RemoveXattr
     """
 )
-"""Procedures in the kernel's order. Newer kernels only append to it."""
-_UNUSED_OPERATIONS = ("-", "Null")
-"""Placeholders for unused operation numbers, and the NULL procedure."""
-_PROTOCOLS = ("udp", "tcp")
+"""Procedures of the client in the kernel's order, and operations by number (RFC 7530, 8881, 7862, 8276).
+
+Newer kernels only append to both. What they append has its number as name, such as ``Operation76``.
+"""
+_UNUSED = ("-", "Null")
+"""Placeholders for unused operation numbers, and the NULL procedure, which the server's series leave out."""
 
 
 def _nfs(name: str, text: str, *labels: str) -> Family:
@@ -96,8 +105,10 @@ SERVER: dict[str, dict[int, Family]] = {
     "net": {3: _nfsd("connections", "TCP connections that the NFS server accepted.")},
     "rpc": {0: _nfsd("server_rpcs", "Remote procedure calls (RPCs) received by the NFS server.")},
 }
-_RPC_ERRORS = ((2, "fmt"), (3, "auth"), (4, "cInt"))
-Lines = dict[str, list[str]]
+_PACKETS = {1: ("udp",), 2: ("tcp",)}
+_RPC_ERRORS = {2: ("fmt",), 3: ("auth",), 4: ("cInt",)}
+Parser = Callable[[Sequence[str]], Iterable[tuple[Family, Sample]]]
+"""Yields the samples of a line from its words after the first."""
 
 
 def read(host: Host, name: str) -> str | None:
@@ -108,57 +119,81 @@ def read(host: Host, name: str) -> str | None:
         return None
 
 
-def lines(text: str) -> Lines:
-    """Return the numbers of each line by its first word."""
-    return {words[0]: words[1:] for line in lines_of(text) if (words := words_of(line))}
+def _requests(family: Family, version: str, methods: tuple[str, ...], silent: tuple[str, ...] = ()) -> Parser:
+    """Return a parser of a line with the number of procedures and the count of each."""
+
+    def parse(words: Sequence[str]) -> Iterator[tuple[Family, Sample]]:
+        total, *counts = [whole(word) for word in words]
+        if len(counts) != total:
+            raise ValueError(f"the line has {len(counts)} counts, and states {total}")
+        for number, count in enumerate(counts):
+            method = methods[number] if number < len(methods) else f"Operation{number}"
+            if method not in silent:
+                yield family, ((version, method), count)
+
+    return parse
 
 
-def requests(version: str, methods: tuple[str, ...], numbers: list[str], silent: tuple[str, ...] = ()) -> list[Sample]:
-    """Return the counts of procedures, which follow the number of procedures. Newer kernels have more procedures."""
-    pairs = zip(methods, numbers[1:], strict=False)
-    return [((version, method), int(number)) for method, number in pairs if method not in silent]
+def _numbers(families: Mapping[int, Family]) -> Parser:
+    """Return a parser of a line with one number for each family, by column."""
+    return lambda words: [(family, ((), whole(words[column]))) for column, family in families.items()]
 
 
-def parse_client(text: str | None) -> Metrics:
-    """Return the metrics of the client. A version that the kernel does not support has no line."""
+def _labeled(family: Family, labels: Mapping[int, tuple[str, ...]]) -> Parser:
+    """Return a parser of a line with the numbers of one family, by column."""
+    return lambda words: [(family, (values, whole(words[column]))) for column, values in labels.items()]
+
+
+_CLIENT_LINES: dict[str, tuple[Parser, ...]] = {
+    "proc2": (_requests(REQUESTS, "2", _V2),),
+    "proc3": (_requests(REQUESTS, "3", _V3),),
+    "proc4": (_requests(REQUESTS, "4", _V4),),
+    "net": (_labeled(PACKETS, _PACKETS), _numbers({3: CONNECTIONS})),
+    "rpc": (_numbers(RPCS),),
+}
+_SERVER_LINES: dict[str, tuple[Parser, ...]] = {
+    "proc2": (_requests(SERVED, "2", _V2, _UNUSED),),
+    "proc3": (_requests(SERVED, "3", _V3, _UNUSED),),
+    "proc4ops": (_requests(SERVED, "4", _V4_OPERATIONS, _UNUSED),),
+    "wdeleg_getattr": (_labeled(SERVED, {0: ("4", "WdelegGetattr")}),),
+    **{word: (_numbers(families),) for word, families in SERVER.items()},
+    "net": (_labeled(SERVER_PACKETS, _PACKETS), _numbers(SERVER["net"])),
+    "rpc": (_labeled(SERVER_ERRORS, _RPC_ERRORS), _numbers(SERVER["rpc"])),
+}
+
+
+def parse(
+    text: str | None, lines: Mapping[str, tuple[Parser, ...]], families: Iterable[Family], skips: Skips, file: str
+) -> Metrics:
+    """Return the metrics of the known lines of a file. A version that the kernel does not support has no line.
+
+    Raise ValueError if no line is known.
+    """
     if text is None:
         return []
-    found = lines(text)
-    calls: list[Sample] = []
-    for version, methods in (("2", _V2), ("3", _V3), ("4", _V4)):
-        calls += requests(version, methods, found.get(f"proc{version}", []))
-    net, rpc = found["net"], found["rpc"]
-    return [
-        (REQUESTS, calls),
-        (PACKETS, [((protocol,), int(number)) for protocol, number in zip(_PROTOCOLS, net[1:], strict=False)]),
-        (CONNECTIONS, [((), int(net[3]))]),
-        *((family, [((), int(rpc[column]))]) for column, family in RPCS.items()),
-    ]
+    columns: dict[Family, list[Sample]] = {family: [] for family in families}
+    known = [words for line in lines_of(text) if (words := words_of(line)) and words[0] in lines]
+    if not known:
+        raise ValueError(f"no line of {file} has a known name")
+    for word, *rest in known:
+        for parser in lines[word]:
+            for family, sample in parse_part(skips, f"{file} {word}", _of_words(parser, rest), " ".join(rest)) or ():
+                columns[family].append(sample)
+    return list(columns.items())
 
 
-def parse_server(text: str | None) -> Metrics:
+def _of_words(parser: Parser, words: Sequence[str]) -> Callable[[str], list[tuple[Family, Sample]]]:
+    return lambda _: list(parser(words))
+
+
+def parse_client(text: str | None, skips: Skips = UNCOUNTED) -> Metrics:
+    """Return the metrics of the client from the lines that exist."""
+    return parse(text, _CLIENT_LINES, NfsClient.families, skips, "net/rpc/nfs")
+
+
+def parse_server(text: str | None, skips: Skips = UNCOUNTED) -> Metrics:
     """Return the metrics of the server from the lines that exist."""
-    if text is None:
-        return []
-    found = lines(text)
-    calls = requests("2", _V2, found.get("proc2", []), _UNUSED_OPERATIONS) + requests(
-        "3", _V3, found.get("proc3", []), _UNUSED_OPERATIONS
-    )
-    calls += requests("4", _V4_OPERATIONS, found.get("proc4ops", []), _UNUSED_OPERATIONS)
-    if delegated := found.get("wdeleg_getattr"):
-        calls.append((("4", "WdelegGetattr"), int(delegated[0])))
-    net, rpc = found["net"], found["rpc"]
-    return [
-        (SERVED, calls),
-        (SERVER_PACKETS, [((protocol,), int(number)) for protocol, number in zip(_PROTOCOLS, net[1:], strict=False)]),
-        (SERVER_ERRORS, [((what,), int(rpc[column])) for column, what in _RPC_ERRORS]),
-        *(
-            (family, [((), int(found[word][column]))])
-            for word, columns in SERVER.items()
-            if word in found
-            for column, family in columns.items()
-        ),
-    ]
+    return parse(text, _SERVER_LINES, NfsServer.families, skips, "net/rpc/nfsd")
 
 
 def _declared(server: Mapping[str, Mapping[int, Family]]) -> tuple[Family, ...]:
@@ -174,7 +209,7 @@ class NfsClient(Collector):
 
     def collect(self) -> Metrics:
         """Return the requests of the NFS client from /proc/1/net/rpc/nfs."""
-        return self.parse_if_changed(read(self.host, "nfs"), parse_client)
+        return self.parse_parts_if_changed(read(self.host, "nfs"), parse_client)
 
 
 class NfsServer(Collector):
@@ -186,4 +221,4 @@ class NfsServer(Collector):
 
     def collect(self) -> Metrics:
         """Return the requests and cache statistics of the NFS server from /proc/1/net/rpc/nfsd."""
-        return self.parse_if_changed(read(self.host, "nfsd"), parse_server)
+        return self.parse_parts_if_changed(read(self.host, "nfsd"), parse_server)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, TypeVar
 
 from metricat_agent.host.ascii_text import BLANKS
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _MALFORMED = (ValueError, IndexError, KeyError, OverflowError)
 _LARGEST = (1 << 64) - 1
+_NOT_IN_NAMES = re.compile(r"[^a-zA-Z0-9_]")
 _NO_VALUE = ("(null)", "<unknown>", "N/A", "n/a", "N/A (no PMA)", "invalid", "unknown", "not supported")
 """Texts that the kernel prints in place of a value. It prints ``(null)`` for a null pointer (lib/vsprintf.c)."""
 _SHOWN = 40
@@ -38,6 +40,11 @@ def whole(text: str) -> int:
     if not -_LARGEST <= value <= _LARGEST:
         raise ValueError("the number has more than 64 bits")
     return value
+
+
+def name_part(text: str) -> str:
+    """Return a name of the kernel as a part of a metric name: other characters than letters and digits become ``_``."""
+    return _NOT_IN_NAMES.sub("_", text)
 
 
 def prefixed(text: str) -> int:

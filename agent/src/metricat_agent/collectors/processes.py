@@ -5,6 +5,7 @@ The collector never exposes command lines or environments.
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import TYPE_CHECKING
 
@@ -146,8 +147,17 @@ class Processes(Collector):
     def collect(self) -> Metrics:
         """Return the top processes of the last pass, the totals of all processes, and the kernel's limits."""
         processes = self._sampler.top()
+        self._count_hidden()
         limits = {name: self.host.optional_proc(f"sys/kernel/{name}") for name in LIMITS}
         return self.parse_parts_if_changed((processes, self._sampler.totals, limits), self._parse)
+
+    def _count_hidden(self) -> None:
+        """Count processes that the agent may not read: all of other users if /proc is mounted with ``hidepid``."""
+        place = self.host.procfs
+        if denied := self._sampler.totals.denied:
+            self.host.skips.add("denied", f"{place}/PID/stat", f"{denied} processes; is {place} mounted with hidepid?")
+        if sys.platform == "linux" and not os.access(f"{place}/1", os.F_OK):
+            self.host.skips.add("denied", f"{place}/1", f"process 1 is hidden; is {place} mounted with hidepid?")
 
     def _parse(
         self, found: tuple[tuple[TopProcess, ...], ProcessTotals, Mapping[str, str | None]], skips: Skips

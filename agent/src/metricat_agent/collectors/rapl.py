@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from metricat_agent.collectors import Collector
 from metricat_agent.collectors.option import switch
-from metricat_agent.collectors.parts import UNCOUNTED, parse_part, whole
+from metricat_agent.collectors.parts import UNCOUNTED, name_part, parse_part, whole
 from metricat_agent.exposition.model import Family, Metrics, Sample, counter
 from metricat_agent.host.ascii_text import BLANKS
 
@@ -49,7 +49,7 @@ class Zone(NamedTuple):
 def family_of(name: str) -> Family:
     """Return the family of the zones with this name."""
     text = f"Energy used by {_CONSUMERS.get(name, f'the zone {name}')}, {_UNIT}"
-    return counter(f"node_rapl_{re.sub(r'[^a-zA-Z0-9_]', '_', name)}_joules_total", text, "index", "path")
+    return counter(f"node_rapl_{name_part(name)}_joules_total", text, "index", "path")
 
 
 def read(host: Host) -> list[Zone]:

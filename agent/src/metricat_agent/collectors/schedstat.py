@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.collectors.parts import lines_of
+from metricat_agent.collectors.parts import UNCOUNTED, lines_of, parse_part, whole
 from metricat_agent.exposition.model import Metrics, Sample, counter
 
 if TYPE_CHECKING:
     from metricat_agent.host.hostfs import Host
+    from metricat_agent.host.skips import Skips
 
 RUNNING = counter("node_schedstat_running_seconds_total", "Time that tasks ran on a CPU, in seconds.", "cpu")
 WAITING = counter("node_schedstat_waiting_seconds_total", "Time that tasks waited for a CPU, in seconds.", "cpu")
@@ -21,7 +22,7 @@ def read(host: Host) -> str:
     return host.proc("schedstat")
 
 
-def parse(text: str) -> Metrics:
+def parse(text: str, skips: Skips = UNCOUNTED) -> Metrics:
     """Return running and waiting time in seconds, and timeslices, per CPU.
 
     They are the last three fields of each `cpu` line, which has times in nanoseconds.
@@ -29,14 +30,22 @@ def parse(text: str) -> Metrics:
     columns: tuple[list[Sample], list[Sample], list[Sample]] = ([], [], [])
     for line in lines_of(text):
         if line.startswith("cpu"):
-            name, *_, running, waiting, slices = line.split()
-            labels = (name.removeprefix("cpu"),)
-            columns[0].append((labels, int(running) / 1_000_000_000))
-            columns[1].append((labels, int(waiting) / 1_000_000_000))
-            columns[2].append((labels, int(slices)))
+            name, _, rest = line.partition(" ")
+            numbers = parse_part(skips, f"schedstat {name}", last_three, rest)
+            if numbers is not None:
+                labels = (name.removeprefix("cpu"),)
+                columns[0].append((labels, numbers[0] / 1_000_000_000))
+                columns[1].append((labels, numbers[1] / 1_000_000_000))
+                columns[2].append((labels, numbers[2]))
     if not columns[0]:
         raise ValueError("/proc/schedstat has no line of a CPU")
     return list(zip((RUNNING, WAITING, SLICES), columns, strict=True))
+
+
+def last_three(text: str) -> tuple[int, int, int]:
+    """Return the last three numbers of a line."""
+    *_, running, waiting, slices = text.split()
+    return whole(running), whole(waiting), whole(slices)
 
 
 class Scheduler(Collector):
@@ -49,4 +58,4 @@ class Scheduler(Collector):
 
     def collect(self) -> Metrics:
         """Return running time, waiting time and timeslices per CPU from /proc/schedstat."""
-        return self.parse_if_changed(read(self.host), parse)
+        return self.parse_parts_if_changed(read(self.host), parse)

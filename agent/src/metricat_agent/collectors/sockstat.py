@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.collectors.parts import UNCOUNTED, lines_of, parse_part, whole
+from metricat_agent.collectors.parts import UNCOUNTED, lines_of, name_part, parse_part, whole
 from metricat_agent.exposition.model import Family, Metrics, gauge, single
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from metricat_agent.host.skips import Skips
 
 _TEXTS = {
+    "sockets_used": "Sockets of all types in use, including Unix sockets.",
     "TCP_inuse": "IPv4 TCP sockets that listen or have a connection, without those in TIME_WAIT.",
     "TCP_orphan": "TCP connections that are still closing after their process closed the socket.",
     "TCP_tw": "TCP connections in the state TIME_WAIT.",
@@ -35,8 +36,7 @@ _TEXTS = {
     "FRAG6_memory": "Memory used by fragments of IPv6 packets that wait for reassembly, in bytes.",
 }
 FAMILIES: dict[str, Family] = {field: gauge(f"node_sockstat_{field}", text) for field, text in _TEXTS.items()}
-"""The declared families by protocol and field."""
-USED = gauge("node_sockstat_sockets_used", "Sockets of all types in use, including Unix sockets.")
+"""The declared families by protocol and field. A field of a newer kernel gets a family of the same form."""
 MEMORY = {
     protocol: gauge(
         f"node_sockstat_{protocol}_mem_bytes", f"Memory used by the buffers of {protocol} sockets, in bytes."
@@ -63,8 +63,14 @@ def parse(tables: Iterable[str | None], page: int, skips: Skips = UNCOUNTED) -> 
     return found
 
 
+def family_of(field: str) -> Family:
+    """Return a field's family: a declared one, or a new one for a field of a newer kernel."""
+    text = f"Value of {field} in /proc/net/sockstat or sockstat6."
+    return FAMILIES.get(field) or gauge(f"node_sockstat_{name_part(field)}", text)
+
+
 def parse_line(line: str, page: int) -> Metrics:
-    """Return the fields of a line such as ``TCP: inuse 3 orphan 0``. Skip undeclared fields."""
+    """Return the fields of a line such as ``TCP: inuse 3 orphan 0``."""
     found: Metrics = []
     protocol, *pairs = line.split()
     if not pairs:
@@ -72,10 +78,7 @@ def parse_line(line: str, page: int) -> Metrics:
     protocol = protocol.removesuffix(":")
     for field, text in zip(pairs[::2], pairs[1::2], strict=True):
         value = whole(text)
-        if protocol == "sockets" and field == "used":
-            found.append(single(USED, value))
-        if family := FAMILIES.get(f"{protocol}_{field}"):
-            found.append(single(family, value))
+        found.append(single(family_of(f"{protocol}_{field}"), value))
         if field == "mem" and (memory := MEMORY.get(protocol)):
             found.append(single(memory, value * page))
     return found
@@ -86,7 +89,7 @@ class Sockets(Collector):
 
     name = "sockstat"
     summary = "sockets of the host by protocol, and their memory"
-    families = (USED, *FAMILIES.values(), *MEMORY.values())
+    families = (*FAMILIES.values(), *MEMORY.values())
 
     def collect(self) -> Metrics:
         """Return number and memory of sockets per protocol from /proc/1/net/sockstat and sockstat6."""

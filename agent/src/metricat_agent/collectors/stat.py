@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
 from metricat_agent.collectors.option import switch
+from metricat_agent.collectors.parts import UNCOUNTED, parse_part, whole
 from metricat_agent.exposition.model import Metrics, counter, gauge, single
 
 if TYPE_CHECKING:
     from metricat_agent.host.hostfs import Host
+    from metricat_agent.host.skips import Skips
 
 FIELDS = {
     "btime": gauge("node_boot_time_seconds", "Boot time of the node, in seconds since 1970 (UTC)."),
@@ -30,19 +32,27 @@ def read(host: Host) -> str:
     return host.proc("stat")
 
 
-def parse(text: str, *, softirqs: bool = False) -> Metrics:
+def parse(text: str, skips: Skips = UNCOUNTED, *, softirqs: bool = False) -> Metrics:
     """Return the first number of each known line, and on request the number of soft interrupts of each kind."""
     found: Metrics = []
     for line in text.split("\n"):
         label, _, rest = line.partition(" ")
         if family := FIELDS.get(label):
-            found.append(single(family, int(rest.partition(" ")[0])))
+            number = parse_part(skips, f"stat {label}", whole, rest.partition(" ")[0])
+            if number is not None:
+                found.append(single(family, number))
         elif softirqs and label == "softirq":
-            numbers = rest.split()[1:]
-            found.append((SOFTIRQS, [((kind,), int(number)) for kind, number in zip(VECTORS, numbers, strict=False)]))
+            numbers = parse_part(skips, "stat softirq", whole_numbers, rest) or []
+            kinds = (*VECTORS, *[f"vector_{number}" for number in range(len(VECTORS), len(numbers) - 1)])
+            found.append((SOFTIRQS, [((kind,), number) for kind, number in zip(kinds, numbers[1:], strict=False)]))
     if not found:
         raise ValueError("/proc/stat has none of the known lines")
     return found
+
+
+def whole_numbers(text: str) -> list[int]:
+    """Return the numbers of a line."""
+    return [whole(word) for word in text.split()]
 
 
 class Stat(Collector):
@@ -57,4 +67,4 @@ class Stat(Collector):
     def collect(self) -> Metrics:
         """Return boot time, context switches, forks, interrupts and task counts from /proc/stat."""
         softirqs = self.option(BY_KIND)
-        return self.parse_if_changed(read(self.host), lambda text: parse(text, softirqs=softirqs))
+        return self.parse_parts_if_changed(read(self.host), lambda text, skips: parse(text, skips, softirqs=softirqs))

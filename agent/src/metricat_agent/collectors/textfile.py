@@ -52,7 +52,7 @@ def read(directories: Iterable[str]) -> list[File]:
 
 
 def expanded(directories: Iterable[str]) -> list[str]:
-    """Return the directories with each pattern expanded. A pattern without a match stays, and `read` reports it."""
+    """Return each directory once, with patterns expanded. A pattern without a match stays, and `read` reports it."""
     found: list[str] = []
     for directory in directories:
         if any(sign in directory for sign in "*?["):
@@ -61,7 +61,7 @@ def expanded(directories: Iterable[str]) -> list[str]:
             found += sorted(glob(directory)) or [directory]  # noqa: PTH207 -- as below
         else:
             found.append(directory)
-    return found
+    return list({directory.rstrip("/") or "/": None for directory in found})
 
 
 def _file(path: str) -> File:

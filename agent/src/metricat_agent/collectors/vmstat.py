@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
 from metricat_agent.collectors.fields import FieldList, fields_option
+from metricat_agent.collectors.parts import name_part
 from metricat_agent.exposition.model import Family, Metrics, untyped
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def select(name: str, fields: re.Pattern[str]) -> Family | None:
     """Return the family of a field that the expression matches, a declared or a new one; None for other fields."""
     if not fields.search(name):
         return None
-    return FAMILIES.get(name) or untyped(f"node_vmstat_{name}", f"Value of {name} in /proc/vmstat.")
+    return FAMILIES.get(name) or untyped(f"node_vmstat_{name_part(name)}", f"Value of {name} in /proc/vmstat.")
 
 
 class VirtualMemory(Collector):

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from metricat_agent.collectors import Collector
-from metricat_agent.collectors.parts import UNCOUNTED, lines_of, parse_part, whole
+from metricat_agent.collectors.parts import UNCOUNTED, lines_of, name_part, parse_part, whole
 from metricat_agent.exposition.model import Family, Metrics, Sample, gauge, untyped
 from metricat_agent.host.ascii_text import BLANKS, words_of
 
@@ -35,8 +35,8 @@ PARTS = {
 """Files of the kernel module, and their parts of metric names. Each version of ZFS has only some of the files."""
 STATES = ("online", "degraded", "faulted", "offline", "removed", "unavail", "suspended")
 STATE = gauge("node_zfs_zpool_state", "1 for the current state of a pool, 0 for the others.", "zpool", "state")
-_NUMBERS = ("3", "4")
-"""Types of 64-bit numbers in a table, signed and unsigned. Other types are texts."""
+_NUMBERS = ("1", "2", "3", "4", "5", "6")
+"""Types of numbers in a table, of 32 and 64 bits, signed and unsigned. Other types are texts."""
 _ROW = re.compile(r"([^ \t]+)[ \t]+([^ \t]+)[ \t]+(.*)")
 _FILES = {part: file for file, part in PARTS.items()} | {"zpool": "POOL/io", "zpool_dataset": "POOL/objset-ID"}
 """The file of each part of metric names, below `_ROOT`."""
@@ -86,7 +86,7 @@ class ZfsFiles:
 def family_of(part: str, name: str, *labels: str) -> Family:
     """Return the family of a row in a table. It is untyped because ZFS mixes counters and gauges in its tables."""
     text = _TEXTS.get(part, {}).get(name) or f"Value of {name} in /proc/{_ROOT}/{_FILES[part]}."
-    return untyped(f"node_zfs_{part}_{name.replace('-', '_')}", text, *labels)
+    return untyped(f"node_zfs_{part}_{name_part(name)}", text, *labels)
 
 
 def read(host: Host) -> ZfsFiles:

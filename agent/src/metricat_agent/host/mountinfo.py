@@ -39,23 +39,35 @@ def unescape(field: str) -> str:
 def all_mounts(text: str) -> tuple[Mount, ...]:
     """Return the mounts in the kernel's order; single blanks separate fields, because a source may be empty.
 
-    The last two tables are cached: a busy node has a thousand mounts, and they rarely change.
+    Leave out the `damaged_lines`. The last two tables are cached: a busy node has a thousand mounts, and they rarely
+    change.
     """
-    return tuple(_mount(line) for line in text.split("\n") if line)
+    mounts = (_mount(line) for line in text.split("\n") if line)
+    return tuple(mount for mount in mounts if mount is not None)
 
 
-def _mount(line: str) -> Mount:
+def damaged_lines(text: str) -> list[str]:
+    """Return the lines that are not mounts."""
+    return [line for line in text.split("\n") if line and _mount(line) is None]
+
+
+def _mount(line: str) -> Mount | None:
+    """Return the mount in a line, None if the line is not one."""
     fields = line.split(" ")
-    dash = fields.index("-", 6)
-    fstype, source, super_options = fields[dash + 1 : dash + 4]
-    major, _, minor = fields[2].partition(":")
+    try:
+        dash = fields.index("-", 6)
+        fstype, source, super_options = fields[dash + 1 : dash + 4]
+        major, _, minor = fields[2].partition(":")
+        identity, parent, device = int(fields[0]), int(fields[1]), (int(major), int(minor))
+    except ValueError:
+        return None
     return Mount(
-        identity=int(fields[0]),
-        parent=int(fields[1]),
-        major=int(major),
-        minor=int(minor),
+        identity=identity,
+        parent=parent,
+        major=device[0],
+        minor=device[1],
         mount_point=unescape(fields[4]),
-        fstype=fstype,
+        fstype=unescape(fstype),
         source=unescape(source),
         read_only="ro" in fields[5].split(",") or "ro" in super_options.split(","),
     )

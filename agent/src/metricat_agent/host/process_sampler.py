@@ -69,6 +69,8 @@ class ProcessTotals:
     states: Mapping[str, int] = field(default_factory=dict)
     thread_states: Mapping[str, int] = field(default_factory=dict)
     """Empty unless each thread is read."""
+    denied: int = 0
+    """Number of processes that the agent may not read."""
 
 
 class ProcessSampler:
@@ -86,6 +88,7 @@ class ProcessSampler:
         self._source = source
         self._each_thread = each_thread
         self._threads: Counter[str] = Counter()
+        self._denied = 0
         self.totals = ProcessTotals()
         """Totals of the last pass."""
         self._top = top
@@ -132,10 +135,15 @@ class ProcessSampler:
             self._pending = self._source.pids()
             self._seen = {}
             self._threads = Counter()
+            self._denied = 0
         now, uptime = self._clock(), self._source.now()
         batch, self._pending = self._pending[:count], self._pending[count:]
         for pid in batch:
-            stat = self._source.read(pid)
+            try:
+                stat = self._source.read(pid)
+            except PermissionError:
+                self._denied += 1
+                continue
             if stat is not None:
                 self._seen[stat.pid, stat.started] = (stat, now, self._ratio(stat, now, uptime))
                 if self._each_thread:
@@ -183,7 +191,9 @@ class ProcessSampler:
     def _update_totals(self) -> None:
         stats = [stat for stat, _, _ in self._seen.values()]
         states = Counter(stat.state for stat in stats if stat.state)
-        self.totals = ProcessTotals(len(stats), sum(stat.threads for stat in stats), states, self._threads)
+        self.totals = ProcessTotals(
+            len(stats), sum(stat.threads for stat in stats), states, self._threads, self._denied
+        )
 
     def _run(self) -> None:
         limits = self._limits

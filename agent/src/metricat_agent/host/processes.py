@@ -53,7 +53,7 @@ class ProcessSource(Protocol):
         """Return all PIDs."""
 
     def read(self, pid: int) -> ProcessStat | None:
-        """Return one process; None if it cannot be read, for example because it has exited."""
+        """Return one process; None if it has exited. Raise PermissionError if the agent may not read it."""
 
     def thread_states(self, pid: int) -> list[str]:
         """Return the state of each thread of a process."""
@@ -99,8 +99,8 @@ class ProcSource:
         return [int(name) for name in os.listdir(self._root) if is_digits(name)]  # noqa: PTH208 -- paths are strings
 
     def read(self, pid: int) -> ProcessStat | None:
-        """Read ``stat``, which every user may read; None if the process has exited."""
-        data = self._data(pid, "stat", _READ)
+        """Read ``stat``, which every user may read unless /proc is mounted with ``hidepid``."""
+        data = self._data(pid, "stat", _READ, raises_denied=True)
         try:
             return parse_stat(pid, data, self._page) if data else None
         except (ValueError, IndexError):
@@ -124,17 +124,20 @@ class ProcSource:
         data = self._data("", "uptime", _READ)
         return float(data.split()[0]) if data else 0.0
 
-    def _data(self, pid: int | str, name: str, most: int) -> bytes:
+    def _data(self, pid: int | str, name: str, most: int, *, raises_denied: bool = False) -> bytes:
+        """Return the beginning of a file; empty if it cannot be read, mostly because the process has exited."""
         try:
             descriptor = os.open(f"{self._root}/{pid}/{name}", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                return os.read(descriptor, most)
+            finally:
+                os.close(descriptor)
+        except PermissionError:
+            if raises_denied:
+                raise
+            return b""
         except OSError:
             return b""
-        try:
-            return os.read(descriptor, most)
-        except OSError:  # the process exited between the two calls
-            return b""
-        finally:
-            os.close(descriptor)
 
 
 class PsutilSource:

@@ -10,7 +10,7 @@ import os
 import stat
 
 REASONS = {
-    "no_value": "The kernel reports that the existing file has no value now (ENODEV, EINVAL, ENODATA and others).",
+    "no_value": "The kernel reports that the existing file has no value now (ENODEV, EINVAL, ENETDOWN and others).",
     "root_only": "The kernel denies the read, and the file's mode does not allow every user to read it.",
     "denied": "The kernel denies the read of a file that every user may read by its mode, or of a directory.",
     "missing": "A file that must belong to a listed device does not exist.",
@@ -24,7 +24,12 @@ REASONS = {
 EXPECTED = frozenset(("no_value", "root_only", "other_namespace"))
 """Reasons that a healthy node has too. No alert fires because of them."""
 _ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ESRCH, errno.ESTALE)
-_NO_VALUE = (errno.ENODEV, errno.EINVAL, errno.ENODATA, errno.EOPNOTSUPP, errno.ENXIO, errno.EAGAIN, errno.ENOSYS)
+_ENOTSUPP = 524
+"""An error of the kernel (include/linux/errno.h) that drivers return although programs should not see it."""
+_NO_VALUE = (
+    *(errno.ENODEV, errno.EINVAL, errno.ENODATA, errno.EOPNOTSUPP, errno.ENXIO, errno.EAGAIN, errno.ENOSYS),
+    *(errno.ENETDOWN, _ENOTSUPP),  # the sensor of a wireless adapter that is switched off returns the first
+)
 _DENIED = (errno.EACCES, errno.EPERM)
 
 
