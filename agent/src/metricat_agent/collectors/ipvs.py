@@ -115,6 +115,8 @@ def parse_labels(text: str) -> tuple[str, ...]:
     given = tuple(text.split(",")) if text else ()
     if unknown := [label for label in given if label not in LABELS]:
         raise ValueError(f"unknown label '{unknown[0]}'; choose from {', '.join(LABELS)}")
+    if len(set(given)) < len(given):
+        raise ValueError("a label is given twice; remove one of them")
     return given
 
 

@@ -20,14 +20,19 @@ __all__ = ["Option", "Program", "RawSettings", "SettingError", "Value", "add_fla
 
 _OF_SERVICE = ("_SERVICE_HOST", "_SERVICE_PORT", "_PORT")
 """Suffixes of the variables that a kubelet sets for a Service in the same namespace, after the Service's name."""
+_URL_USER = re.compile(r"://[^/?#@]*@")
 _VARIABLE = re.compile(r"\$(\$?)\{(\w+)\}")
 T = TypeVar("T")
 
 
 class SettingError(Exception):
-    """A setting is invalid. The message is one line with the setting, its value and the remedy."""
+    """A setting is invalid. The message is one line with the setting, its value and the remedy.
+
+    Users and passwords in URLs are masked: messages go to logs.
+    """
 
     def __init__(self, message: str) -> None:
+        message = _URL_USER.sub("://***@", message)
         super().__init__("".join(char if char.isprintable() else ascii(char)[1:-1] for char in message))
 
 

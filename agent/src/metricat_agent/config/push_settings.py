@@ -78,6 +78,8 @@ def _check_url(value: Value) -> None:
         raise value.error(f"not a URL with http or https; {example}")
     if url.username is not None or url.password is not None:
         raise value.error("has a user name or password; give them as --push.username and --push.password-file")
+    if url.fragment:
+        raise value.error("has a fragment (#), which is never sent; remove it")
     if url.path in ("", "/"):
         raise value.error(f"has no path; {example}")
 
@@ -92,9 +94,11 @@ def _labels(value: Value, node: str) -> dict[str, str]:
         "pool": "default",
         "instance": node,
     }
+    given: dict[str, str] = {}
     for text in filter(None, value.texts):
         name, equals, content = text.partition("=")
         if not equals or not _LABEL.fullmatch(name):
             raise value.error(f"{text}: not a label; write NAME=VALUE, for example pool=database")
-        labels[name] = content
-    return {name: content for name, content in labels.items() if content}
+        if given.setdefault(name, content) != content:
+            raise value.error(f"two values of the label {name}; remove one of them")
+    return {name: content for name, content in {**labels, **given}.items() if content}

@@ -268,9 +268,12 @@ def _is_ip(text: str) -> bool:
 
 
 def _url_path(value: Value) -> str:
-    if not re.fullmatch(r"/[\w./~-]*", value.text, re.ASCII) or value.text.startswith("/-/"):
+    parts = value.text.rstrip("/").split("/")[1:]
+    usable = re.fullmatch(r"/[\w./~-]*", value.text, re.ASCII) and not value.text.startswith("/-/")
+    if not usable or any(part in ("", ".", "..") for part in parts):  # clients remove such parts
         raise value.error(
-            "not a usable path; write one that starts with /, is not below /-/ and holds only letters, digits and _./~-"
+            "not a usable path; write one that starts with /, is not below /-/, has no part '', '.' or '..' and holds "
+            "only letters, digits and _./~-"
         )
     return value.text
 

@@ -165,6 +165,8 @@ def _url_fields(url: str) -> dict[str, Any]:
         )
     if parts.username or parts.password:
         raise ValueError("a URL contains a user name; put credentials into a file for bearer_token_file")
+    if port is not None and parts.scheme == "icmp":
+        raise ValueError(f"{wrong} has a port, and ICMP has none; write icmp://{parts.hostname}")
     if port is None and not PORTS[parts.scheme] and parts.scheme != "icmp":
         raise ValueError(f"{wrong} has no port; write {parts.scheme}://{parts.hostname}:PORT")
     fields = {

@@ -102,7 +102,9 @@ def test_samples_buffered_before_kill_9_arrive_after_the_restart(tmp_path: Path)
     [
         (["--push.url=hub:8428"], "--push.url=hub:8428: not a URL with http or https; write for example https://"),
         (["--push.url=https://hub"], "has no path; write for example https://hub.example.org:8428/api/v1/write"),
-        (["--push.url=https://a:b@hub/x"], "has a user name or password"),
+        (["--push.url=https://a:b@hub/x"], "--push.url=https://***@hub/x: has a user name or password"),
+        (["--push.url=https://hub/x#y"], "has a fragment (#), which is never sent; remove it"),
+        (["--push.url=https://hub/x", "--push.labels=a=1", "--push.labels=a=2"], "two values of the label a; remove"),
         (["--push.url=https://hub/x", "--push.token-file=/nowhere"], "--push.token-file=/nowhere: not a file"),
         (["--push.url=https://hub/x", "--push.username=a"], "belong together; give both"),
         (["--push.url=https://hub/x", "--push.labels=pool"], "pool: not a label; write NAME=VALUE"),
