@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from metricat_agent.config.settings import Address, address
+from metricat_hub.config.sections import items
 
 if TYPE_CHECKING:
     from metricat_agent.config.loader import RawSettings
@@ -28,7 +29,7 @@ class LiveSettings:
 def live_settings(raw: RawSettings) -> LiveSettings:
     """Parse the settings of live values; raise `SettingError` for an invalid value."""
     origins = raw.get("live.allowed-origins")
-    found = [one.strip().rstrip("/") for one in origins.text.split(",") if one.strip()]
+    found = [one.rstrip("/") for one in items(origins)]
     for one in found:
         if not _ORIGIN.fullmatch(one):
             raise origins.error(f"{one!r} is not an origin; write for example https://grafana.example.org")

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
 from urllib.parse import urlsplit
 
+from metricat_hub.model.server import checked_url
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -34,11 +36,17 @@ class OidcSettings:
 def external_url(raw: RawSettings) -> str:
     """Return the URL of the hub for browsers, without a trailing slash; empty: not configured."""
     value = raw.get("web.external-url")
-    if value.text:
-        parts = urlsplit(value.text)
-        if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/") or parts.query:
-            raise value.error("not a URL of a host; write for example https://metricat.example.com")
+    if value.text and not _is_host_url(value.text):
+        raise value.error("not a URL of a host; write for example https://metricat.example.com")
     return value.text.rstrip("/")
+
+
+def _is_host_url(text: str) -> bool:
+    """Return whether a text is an HTTP URL without a path."""
+    try:
+        return not urlsplit(checked_url(text)).path and "?" not in text
+    except ValueError:
+        return False
 
 
 def parse(raw: RawSettings) -> OidcSettings | None:
@@ -67,10 +75,13 @@ def parse(raw: RawSettings) -> OidcSettings | None:
 
 
 def _is_safe(url: str) -> bool:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(checked_url(url))
+    except ValueError:
+        return False
     host = parts.hostname or ""
     if parts.scheme == "https":
-        return bool(host) and not parts.query
+        return not parts.query
     try:
         return parts.scheme == "http" and (host == "localhost" or ipaddress.ip_address(host).is_loopback)
     except ValueError:
@@ -106,5 +117,6 @@ def _roles(raw: RawSettings) -> dict[str, OidcRole]:
         role = next((role for role in ROLES if role == name), None)
         if not equals or not claim or role is None:
             raise value.error(f"invalid pair {pair!r}; write VALUE=ROLE, for example metricat-admins=admin")
-        found[claim] = role
+        if found.setdefault(claim, role) != role:
+            raise value.error(f"{claim} has the roles {found[claim]} and {role}; remove one of them")
     return found

@@ -13,7 +13,7 @@ from metricat_hub.model.durations import parse_duration, parse_size
 from metricat_hub.model.server import Server, checked_url
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from metricat_agent.config.yaml_text import Node
 
@@ -22,6 +22,13 @@ OutputKind: TypeAlias = Literal["remote-write", "influxdb"]
 FORMS = "remote-write+http(s)://HOST:PORT/PATH or influxdb+http(s)://HOST:PORT/write?db=NAME"
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?", re.ASCII)
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", re.ASCII)
+_OWN_HEADERS = frozenset(
+    (
+        *("accept-encoding", "connection", "content-encoding", "content-length", "content-type", "expect", "host"),
+        *("te", "trailer", "transfer-encoding", "upgrade"),
+    )
+)
+"""Headers of the body and the connection, in lower case. The hub sets them for each request."""
 _KEYS = (
     *("name", "url", "token_file", "token_type", "username", "password_file", "headers", "timeout"),
     *("tls_ca_file", "tls_cert_file", "tls_key_file", "tls_server_name", "tls_skip_verify", "max_size", "max_age"),
@@ -58,12 +65,23 @@ def parse_output_url(text: str) -> tuple[OutputKind, str]:
     return kind, url
 
 
-def parse_header(text: str) -> tuple[str, str]:
-    """Parse `NAME: VALUE`; return name and value of the header. Raise ValueError for another form."""
-    name, colon, value = text.partition(":")
-    if not colon or not _HEADER.fullmatch(name) or not value.isascii() or not value.strip().isprintable():
-        raise ValueError("not a header; write NAME: VALUE, for example 'X-Scope-OrgID: team-a'")
-    return name, value.strip()
+def parse_headers(texts: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Return names and values of headers `NAME: VALUE`.
+
+    Raise ValueError for another form, for a name that is given twice, and for a header that the hub sets itself: a
+    request with two of them is invalid.
+    """
+    found: dict[str, tuple[str, str]] = {}
+    for text in texts:
+        name, colon, value = text.partition(":")
+        if not colon or not _HEADER.fullmatch(name) or not value.isascii() or not value.strip().isprintable():
+            raise ValueError("not a header; write NAME: VALUE, for example 'X-Scope-OrgID: team-a'")
+        if name.lower() in _OWN_HEADERS:
+            raise ValueError(f"the hub sets the header {name} itself; remove it")
+        if name.lower() in found:
+            raise ValueError(f"the header {name} is given twice; remove one of them")
+        found[name.lower()] = name, value.strip()
+    return tuple(found.values())
 
 
 def from_urls(texts: Sequence[str]) -> list[OutputSettings]:
@@ -199,7 +217,7 @@ def _headers(node: Node | None) -> tuple[tuple[str, str], ...]:
         return ()
     if not isinstance(node.value, dict):
         raise ValueError("headers: not a mapping; write `headers: {NAME: VALUE}`")  # noqa: TRY004 -- a wrong setting
-    return tuple(parse_header(f"{name}: {one.value}") for name, one in node.value.items())
+    return parse_headers(f"{name}: {one.value}" for name, one in node.value.items())
 
 
 def _server(kind: OutputKind, url: str) -> Server:

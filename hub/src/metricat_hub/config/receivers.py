@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from metricat_agent.config.loader import SettingError, expanded
 from metricat_agent.config.yaml_text import Node, YamlError, read_file
-from metricat_hub.config.outputs import parse_header
+from metricat_hub.config.outputs import parse_headers
 from metricat_hub.config.sections import ConfigFileError, Section, whole
 from metricat_hub.model.durations import parse_duration
 from metricat_hub.model.receivers import (
@@ -229,7 +229,7 @@ def _alertmanager(section: Section, folder: Path) -> AlertmanagerChannel:
 
 def _target(section: Section, url: Secret, folder: Path) -> HttpTarget:
     try:
-        headers = tuple(parse_header(f"{name}: {value}") for name, value in section.pairs("headers").items())
+        headers = parse_headers(f"{name}: {value}" for name, value in section.pairs("headers").items())
     except ValueError as error:
         section.fail("headers", str(error))
     target = HttpTarget(url, headers=headers, timeout=_timeout(section, "10s"))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from metricat_hub.config.outputs import parse_header
+from metricat_hub.config.outputs import parse_headers
 from metricat_hub.config.remote_options import STORE_SERVER
 from metricat_hub.model.durations import parse_duration, parse_size
 from metricat_hub.model.server import Server, checked_url
@@ -93,7 +93,7 @@ def _server(raw: RawSettings, address: str) -> Server:
 def _headers(raw: RawSettings) -> tuple[tuple[str, str], ...]:
     value = raw.get("store.header")
     try:
-        return tuple(parse_header(text) for text in value.texts if text)
+        return parse_headers(filter(None, value.texts))
     except ValueError as error:
         raise value.error(str(error)) from None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from urllib.parse import urlsplit
 
 from metricat_agent.config.loader import Option, SettingError
 from metricat_hub.model.durations import parse_duration, parse_size
@@ -52,6 +53,7 @@ REQUESTS: Final = (
     ),
 )
 _REDIS = re.compile(r"(rediss?|unix)://\S+", re.ASCII)
+_DATABASE = re.compile(r"(/[0-9]*)?")
 _MOST_TTL = 300_000
 
 
@@ -115,7 +117,7 @@ def _ttl(raw: RawSettings) -> int:
 
 def _redis(raw: RawSettings) -> str:
     value = raw.get("redis.url")
-    if value.text and not _REDIS.fullmatch(value.text):
+    if value.text and not _is_redis_url(value.text):
         raise SettingError(f"{_name(value.written)}: not a Redis URL; write for example redis://127.0.0.1:6379/0")
     if value.text:
         from importlib.util import find_spec  # noqa: PLC0415 -- only with Redis
@@ -126,6 +128,15 @@ def _redis(raw: RawSettings) -> str:
                 "'metricat-hub[redis]'"
             )
     return value.text
+
+
+def _is_redis_url(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        valid = url.scheme == "unix" or (url.hostname and url.port != 0 and _DATABASE.fullmatch(url.path))
+    except ValueError:
+        return False
+    return bool(_REDIS.fullmatch(text) and valid)
 
 
 def _name(written: str) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from metricat_agent.config.loader import SettingError
 from metricat_agent.config.yaml_text import YamlError, read_file
-from metricat_hub.config.sections import ConfigFileError, Section
+from metricat_hub.config.sections import ConfigFileError, Section, items
 from metricat_hub.model.durations import parse_duration
 
 if TYPE_CHECKING:
@@ -36,9 +36,9 @@ def rule_settings(raw: RawSettings) -> RuleSettings:
         raise value.error(str(error)) from None
     if not _LEAST <= interval <= _MOST:
         raise value.error(f"{'too short' if interval < _LEAST else 'too long'}; write for example 30s")
-    given = raw.get("rules.files").text.split(",")
-    files = (*_in_file(raw.get("config.file").text), *(one.strip() for one in given if one.strip()))
-    return RuleSettings(files, raw.is_on("rules.shipped"), interval)
+    return RuleSettings(
+        (*_in_file(raw.get("config.file").text), *items(raw.get("rules.files"))), raw.is_on("rules.shipped"), interval
+    )
 
 
 def _in_file(path: str) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from metricat_hub.model.errors import HubError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    from metricat_agent.config.loader import Value
     from metricat_agent.config.yaml_text import Node
 
     Unsupported = Callable[[str], str]
@@ -145,6 +146,16 @@ class Section:
 def fail(file: str, line: int, key: str, why: str) -> NoReturn:
     """Raise a `ConfigFileError` about a value in a file; `why` is the cause with a remedy."""
     raise ConfigFileError(f"{file}: line {line}: {key}: {why}", key, why)
+
+
+def items(value: Value) -> list[str]:
+    """Return the items of a setting, which commas separate. Raise `SettingError` for an empty item, or one twice."""
+    found = [one.strip() for one in value.text.split(",")] if value.text else []
+    if "" in found:
+        raise value.error("an empty item; remove the comma")
+    if twice := [one for at, one in enumerate(found) if one in found[:at]]:
+        raise value.error(f"{twice[0]} is given twice; remove one of them")
+    return found
 
 
 def is_list(node: Node) -> bool:

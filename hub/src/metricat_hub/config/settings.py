@@ -141,6 +141,8 @@ def parse(given: Mapping[str, list[str] | list[bool] | None], environment: Mappi
         texts={name: "" if option.secret else raw.get(name).text for name, option in HUB.options.items()},
         warnings=(*raw.deprecations, *_unknown(environment)),
     )
+    if settings.live.grpc_listen == listen and listen.port:
+        raise raw.get("grpc.listen").error("the HTTP server has the same address; set another port")
     if not settings.insecure and not settings.web_config:
         _check_loopback(raw, settings)
     return settings
@@ -173,7 +175,7 @@ def _samples(raw: RawSettings) -> int:
     value = raw.get("query.max-samples")
     if value.text == "auto":
         return default_samples()
-    if not re.fullmatch(r"[0-9]{4,12}", value.text, re.ASCII) or int(value.text) < 1_000:
+    if not re.fullmatch(r"[1-9][0-9]{3,11}", value.text, re.ASCII):
         raise value.error("not a number from 1000 to 999999999999; write for example 10000000, or auto")
     return int(value.text)
 

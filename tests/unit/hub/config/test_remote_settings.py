@@ -66,6 +66,8 @@ def test_server_has_credentials_and_headers(tmp_path: Path) -> None:
         ([REMOTE, "--store.token-file=/none"], "not a file; set the path of an existing file"),
         ([REMOTE, "--store.username=a"], "--store.username and --store.password-file require each other; set both"),
         ([REMOTE, "--store.header=a"], "not a header; write NAME: VALUE"),
+        ([REMOTE, "--store.header=content-length: 5"], "the hub sets the header content-length itself; remove it"),
+        ([REMOTE, "--store.header=A: 1", "--store.header=a: 2"], "the header a is given twice; remove one of them"),
         ([REMOTE, "--store.timeout=1ms"], "outside of 1s to 10m; write for example 30s"),
         (["--store.buffer.max-size=1KB"], "below 1MB; set a larger size, for example 1GB"),
         (["--store.buffer.max-age=1s"], "below 1m; write for example 7d"),

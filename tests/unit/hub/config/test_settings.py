@@ -75,6 +75,13 @@ def test_common_environment_names_are_accepted() -> None:
         ("--store.max-size=1MB", "--store.max-size=1MB: below the minimum of 64MB; set a larger size"),
         ("--store.max-series=many", "--store.max-series=many: not a whole number from 100 to 100000000"),
         ("--query.timeout=2", "--query.timeout=2: invalid duration '2'"),
+        ("--query.max-samples=0100000", "--query.max-samples=0100000: not a number from 1000"),
+        ("--rules.files=a.yml,,b.yml", "--rules.files=a.yml,,b.yml: an empty item; remove the comma"),
+        ("--rules.files=a.yml,a.yml", "a.yml is given twice; remove one of them"),
+        ("--live.allowed-origins=https://a,https://a", "https://a is given twice; remove one of them"),
+        ("--grpc.listen=127.0.0.1:8428", "the HTTP server has the same address; set another port"),
+        ("--redis.url=redis://h:99999", "--redis.url: not a Redis URL; write for example redis://127.0.0.1:6379/0"),
+        ("--redis.url=redis://h/first", "--redis.url: not a Redis URL; write for example redis://127.0.0.1:6379/0"),
         ("--server.id=a b", "--server.id=a b: invalid name; use letters, digits and ._- only"),
         ("--log.level=loud", "--log.level=loud: unknown value; write debug, info, warn or error"),
         ("--data=/dev/null", "--data=/dev/null: not a directory"),
@@ -176,6 +183,14 @@ def test_openid_connect_has_an_issuer_a_client_and_roles(tmp_path: Path) -> None
         ("oidc.client-secret-file", "/nowhere", "cannot be read: No such file or directory"),
         ("web.external-url", "metricat.example.com", "not a URL of a host"),
         ("web.external-url", "https://example.com/metricat", "not a URL of a host"),
+        ("web.external-url", "https://u:sesame@example.com", "--web.external-url=https://***@example.com: not a URL"),
+        ("web.external-url", "https://example.com?", "not a URL of a host"),
+        (
+            "oidc.issuer",
+            "https://u:sesame@id.example.com",
+            "https://***@id.example.com: not an HTTPS URL",
+        ),
+        ("oidc.roles", "a=admin,a=viewer", "a has the roles admin and viewer; remove one of them"),
     ],
 )
 def test_wrong_settings_of_openid_connect_name_the_remedy(name: str, value: str, message: str) -> None:
