@@ -104,8 +104,8 @@ test-old-kubernetes: $(READY) ## Run the operator's main integration tests on Ku
 chaos: $(READY) ## Inject faults into an operator on a real API server (CHAOS="--long --write" for the long form; --seed 7)
 	@$(BIN)/pytest --numprocesses 3 --dist loadfile tests/chaos $(CHAOS) $(PYTEST)
 
-soak: $(READY) ## Check that the operator does not grow while targets and nodes change (MINUTES=20; CHAOS="--write")
-	@$(BIN)/pytest tests/chaos/test_soak.py --soak $(or $(MINUTES),20) $(CHAOS) $(PYTEST)
+soak: $(READY) ## Check that operator, agent and hub do not grow under load (MINUTES=20; CHAOS="--write")
+	@$(BIN)/pytest --numprocesses 3 --dist load tests/chaos/test_soak.py --soak $(or $(MINUTES),20) $(CHAOS) $(PYTEST)
 
 test-mutation: $(READY) ## Report code changes that the unit tests do not detect (MODULE=scrape, MUTANTS=0 for all, SEED=2)
 	@$(TOOLS) mutate $(if $(MODULE),--module $(MODULE)) $(if $(MUTANTS),--mutants $(MUTANTS)) $(if $(SEED),--seed $(SEED))

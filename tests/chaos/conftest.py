@@ -11,7 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,10 @@ from support import reliability
 from support.churn import Churn
 from support.fault_proxy import FaultProxy
 from support.harness import Cluster, RunningOperator, eventually
-from support.invariants import Watcher
+from support.invariants import Watcher, settle
 from support.operator_cluster import Replica, prepare, replicas
+
+MANY_TARGETS_SECONDS = 600.0
 
 
 @dataclass(frozen=True)
@@ -37,13 +39,16 @@ class Form:
     kills: int
     outage_seconds: float
     freezes: int
+    """Number of times that a leader is frozen."""
     idle_seconds: float
     permissions: int
     """Number of verbs of the operator's roles that are removed, one at a time."""
+    nodes: int
+    """Number of nodes while the operator has a memory limit."""
 
 
-SHORT = Form("short", kills=30, outage_seconds=8.0, freezes=3, idle_seconds=60.0, permissions=8)
-LONG = Form("long", kills=1000, outage_seconds=600.0, freezes=200, idle_seconds=1800.0, permissions=1000)
+SHORT = Form("short", kills=30, outage_seconds=8.0, freezes=3, idle_seconds=60.0, permissions=8, nodes=1000)
+LONG = Form("long", kills=1000, outage_seconds=600.0, freezes=200, idle_seconds=1800.0, permissions=1000, nodes=5000)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -51,6 +56,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--long", action="store_true", help="the long form, of hours")
     group.addoption("--seed", type=int, help="the seed of the random choices; a failed test shows its seed")
     group.addoption("--kills", type=int, help="number of SIGKILLs")
+    group.addoption("--freezes", type=int, help="number of times that a leader is frozen")
     group.addoption("--soak", type=float, default=0.0, metavar="MINUTES", help="also run the soak test for this time")
     group.addoption("--write", action="store_true", help="write the figures to docs/reliability.md")
 
@@ -86,8 +92,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def form(request: pytest.FixtureRequest) -> Form:
     made = LONG if request.config.getoption("--long", default=False) else SHORT
-    kills = request.config.getoption("--kills", default=None)
-    return Form(**{**vars(made), "kills": kills}) if kills else made
+    chosen = {name: request.config.getoption(f"--{name}", default=None) for name in ("kills", "freezes")}
+    return replace(made, **{name: value for name, value in chosen.items() if value})
 
 
 @pytest.fixture(scope="session")
@@ -122,7 +128,11 @@ def replica(cluster: Cluster, control_plane: ControlPlane, tmp_path_factory: pyt
 
 @pytest.fixture
 def audit(control_plane: ControlPlane) -> AuditLog:
-    """The audit log from the start of the test."""
+    return audit_log(control_plane)
+
+
+def audit_log(control_plane: ControlPlane) -> AuditLog:
+    """Return the audit log from now on."""
     log = AuditLog(control_plane.audit_log)
     log.skip()
     return log
@@ -148,11 +158,20 @@ class Rig:
     audit: AuditLog
     form: Form
 
+    def create(self, targets: int) -> None:
+        """Create many targets, and wait until the operator has all their objects. A busy machine needs minutes."""
+        with self.watcher.excused():
+            self.churn.create(targets)
+            settle(self.cluster.api, MANY_TARGETS_SECONDS)
+
 
 @pytest.fixture
-def rig(cluster: Cluster, churn: Churn, audit: AuditLog, form: Form) -> Iterator[Rig]:
-    with Watcher(cluster.api) as watcher:
+def rig(cluster: Cluster, churn: Churn, audit: AuditLog, form: Form, control_plane: ControlPlane) -> Iterator[Rig]:
+    """The rig. At the end of the test it checks the invariants of the whole test."""
+    with Watcher(cluster.api, audit_log(control_plane)) as watcher:
         yield Rig(cluster, churn, watcher, audit, form)
+        watcher.check()
+    sys.stderr.write(f"longest violations in seconds: {watcher.longest}\n")
 
 
 @contextmanager

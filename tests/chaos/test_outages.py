@@ -20,7 +20,6 @@ WRITES = 5
 CHANGES = 3
 NAMES = ("reset", "delay", "stall", "429, 1 s", "500", "503", "403", "410", "cut")
 FULL_NAMES = {"cut": f"resets after {WRITES} writes", "delay": "delay of 0.1-2 s", "429, 1 s": "429 with Retry-After"}
-FULL_NAMES = {"cut": f"resets after {WRITES} writes", "delay": "delay of 0.1-2 s", "429, 1 s": "429 with Retry-After"}
 
 
 def delay(proxy: FaultProxy, rng: random.Random) -> Fault:
@@ -64,5 +63,5 @@ def test_operator_recovers_from_each_fault(rig: Rig, proxied_operator: RunningOp
         record(f"API fault, {FULL_NAMES.get(name, name)}: recovery", f"{took:.1f} s", "≤ 15 s", size)
     assert operator.stop() == 0
     assert operator.errors() == []
-    rig.watcher.check(4 * RECOVERED_SECONDS)
+    rig.watcher.check()
     record("API faults: exits of the operator", "0", "0", size)

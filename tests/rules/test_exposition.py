@@ -7,7 +7,13 @@ from prometheus_client import generate_latest
 
 from metricat_operator.facts.model import Node
 from metricat_operator.metrics.nodes import node_families
-from metricat_operator.metrics.own import OperatorMetrics, watch_activity_ages, workqueue_depth
+from metricat_operator.metrics.own import (
+    OperatorMetrics,
+    asyncio_tasks,
+    open_watches,
+    watch_activity_ages,
+    workqueue_depth,
+)
 from metricat_operator.metrics.targets import target_families
 from support.harness import target
 from support.promtool import promtool
@@ -25,6 +31,8 @@ def test_operator_metrics_pass_promtool() -> None:
     metrics.errors.labels("Unreachable").inc()
     for families in (
         lambda: workqueue_depth(1),
+        lambda: asyncio_tasks(3),
+        lambda: open_watches({"Node": 1, "Pod": 2}),
         lambda: watch_activity_ages(2.0, [("Pod", 1.0), ("Pod", 0.5)]),
         lambda: target_families([{**target("monitoring"), "status": STATUS}], {}),
         lambda: node_families(

@@ -3,6 +3,7 @@
 import json
 import os
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -169,10 +170,12 @@ class RunningOperator:
     environment: dict[str, str]
     log: Path
     process: subprocess.Popen[bytes] | None = None
+    prefix: tuple[str, ...] = ()
+    """A command that runs the operator."""
 
     def start(self) -> None:
         with self.log.open("ab") as log:
-            command = [sys.executable, "-m", "metricat_operator"]
+            command = [*self.prefix, sys.executable, "-m", "metricat_operator"]
             self.process = subprocess.Popen(command, env=self.environment, stderr=log)
 
     def ready(self) -> bool:
@@ -194,6 +197,19 @@ class RunningOperator:
             return error.code
         except OSError:
             return 0
+
+    def scrape(self, token: str = "") -> tuple[int, str]:
+        """Return status and body of `/metrics`; 0 and the error without a response."""
+        url = f"https://127.0.0.1:{self.environment['METRICAT_METRICS_PORT']}/metrics"
+        request = urllib.request.Request(url, headers={"Authorization": f"Bearer {token}"} if token else {})
+        try:
+            with urllib.request.urlopen(request, context=ssl._create_unverified_context(), timeout=10) as response:
+                return response.status, response.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+        except OSError as error:
+            return 0, str(error)  # not started yet
 
     def errors(self) -> list[Manifest]:
         """Return the errors that the operator itself logged; kopf logs retried requests as errors too."""

@@ -77,8 +77,8 @@ class HubProcess:
         return send(f"{self.url}{path}", body, {**self.authorization, **(headers or {})})
 
 
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "metricat_cli", *arguments]
+def command(*arguments: str, launcher: Sequence[str] = ("-m",)) -> list[str]:
+    return [sys.executable, *launcher, "metricat_cli", *arguments]
 
 
 def finished(*arguments: str, environment: Mapping[str, str] | None = None) -> tuple[int, str, str]:
@@ -101,12 +101,20 @@ def running(
     subcommand: Sequence[str] = ("hub",),
     environment: Mapping[str, str] | None = None,
     listen: str = "127.0.0.1:0",
+    launcher: Sequence[str] = ("-m",),
+    prefix: Sequence[str] = (),
 ) -> Iterator[HubProcess]:
-    """Run the hub on a free port with its data in the folder; its log is `hub.log` there."""
+    """Run the hub on a free port with its data in the folder; its log is `hub.log` there.
+
+    The interpreter gets the arguments `launcher` before the name of the module. `prefix` is a command that runs it.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "hub.log").open("a") as log:
         process = subprocess.Popen(
-            command(*subcommand, f"--data={folder}", f"--listen={listen}", *arguments),
+            [
+                *prefix,
+                *command(*subcommand, f"--data={folder}", f"--listen={listen}", *arguments, launcher=launcher),
+            ],
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,

@@ -2,7 +2,14 @@
 
 from metricat_operator.facts.model import Node, OperatorClaim
 from metricat_operator.metrics.nodes import node_families
-from metricat_operator.metrics.own import OperatorMetrics, leader, watch_activity_ages, workqueue_depth
+from metricat_operator.metrics.own import (
+    OperatorMetrics,
+    asyncio_tasks,
+    leader,
+    open_watches,
+    watch_activity_ages,
+    workqueue_depth,
+)
 from metricat_operator.metrics.targets import left_families, target_families
 
 
@@ -18,6 +25,8 @@ def names() -> set[str]:
     families = [
         *leader(leads=True),
         *workqueue_depth(0),
+        *asyncio_tasks(3),
+        *open_watches({"Node": 1}),
         *watch_activity_ages(0, [("Node", 0)]),
         *target_families([target], {}),
         *left_families({("monitoring", "nodes"): OperatorClaim("team/metricat", mine=False)}),

@@ -2,8 +2,6 @@
 
 import http.client
 import json
-import ssl
-import urllib.error
 import urllib.request
 
 import pytest
@@ -11,21 +9,6 @@ import pytest
 from metricat_operator.status import MAX_UNCOVERED
 from metricat_tools.cluster import ControlPlane
 from support.harness import CHILD, Cluster, RunningOperator, eventually, target, wait_ready
-
-
-def scrape(operator: RunningOperator, token: str = "") -> tuple[int, str]:
-    port = operator.environment["METRICAT_METRICS_PORT"]
-    request = urllib.request.Request(f"https://127.0.0.1:{port}/metrics")
-    if token:
-        request.add_header("Authorization", f"Bearer {token}")
-    try:
-        with urllib.request.urlopen(request, context=ssl._create_unverified_context(), timeout=10) as response:
-            return response.status, response.read().decode()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read().decode()
-    except OSError as error:
-        return 0, str(error)  # not started yet
 
 
 @pytest.fixture(scope="session")
@@ -42,15 +25,15 @@ def token(cluster: Cluster) -> str:
 def test_metrics_require_authentication_and_the_right_to_get(
     cluster: Cluster, operator: RunningOperator, token: str
 ) -> None:
-    eventually(lambda: scrape(operator, token)[0] == 200)
-    status, text = scrape(operator)
+    eventually(lambda: operator.scrape(token)[0] == 200)
+    status, text = operator.scrape()
     assert (status, text) == (
         401,
         "Authentication required. Send a bearer token of this cluster, such as a ServiceAccount's.\n",
     )
-    assert scrape(operator, "made-up")[0] == 401
+    assert operator.scrape("made-up")[0] == 401
     unauthorized = cluster.do("create", "token", "default", "-n", "monitoring").strip()
-    status, text = scrape(operator, unauthorized)
+    status, text = operator.scrape(unauthorized)
     assert status == 403
     assert "--clusterrole=metricat-metrics-reader" in text
     port = operator.environment["METRICAT_METRICS_PORT"]
@@ -72,12 +55,12 @@ def test_metrics_report_the_status(
         f'metricat_target_condition{{status="True",{mine},type="Ready"}} 0.0',
     ]
     try:
-        eventually(lambda: set(expected) <= set(scrape(operator, token)[1].splitlines()))
+        eventually(lambda: set(expected) <= set(operator.scrape(token)[1].splitlines()))
     finally:
         cluster.do("delete", "node", "broken-metrics")
-    eventually(lambda: not {expected[0], *expected[2:]} & set(scrape(operator, token)[1].splitlines()))
+    eventually(lambda: not {expected[0], *expected[2:]} & set(operator.scrape(token)[1].splitlines()))
     cluster.do("delete", "mtarget", "nodes", "-n", namespace)
-    eventually(lambda: namespace not in scrape(operator, token)[1])
+    eventually(lambda: namespace not in operator.scrape(token)[1])
 
 
 def listed(cluster: Cluster, namespace: str) -> list[dict[str, str]]:
@@ -94,7 +77,7 @@ def test_metrics_report_every_uncovered_node(
     cluster.apply(target(namespace, {"nodeSelector": {"matchLabels": {"many": "yes"}}}))
 
     def every() -> bool:
-        lines = [one for one in scrape(operator, token)[1].splitlines() if one.startswith("metricat_node_uncovered")]
+        lines = [one for one in operator.scrape(token)[1].splitlines() if one.startswith("metricat_node_uncovered")]
         mine = [one for one in lines if f'target_namespace="{namespace}"' in one]
         assert {one.partition('node="')[2].partition('"')[0] for one in mine} == set(names)
         return True
@@ -105,7 +88,7 @@ def test_metrics_report_every_uncovered_node(
         assert every()
     finally:
         cluster.do("delete", "nodes", *names, "--wait=false")
-    eventually(lambda: f'node="{names[0]}"' not in scrape(operator, token)[1])
+    eventually(lambda: f'node="{names[0]}"' not in operator.scrape(token)[1])
 
 
 def test_temporary_failure_is_reported_retried_and_counted(
@@ -137,7 +120,7 @@ def test_temporary_failure_is_reported_retried_and_counted(
         eventually(lambda: cluster.condition(namespace, "nodes", "Applied").get("reason") == "InternalError")
         assert "failed calling webhook" in cluster.condition(namespace, "nodes", "Applied")["message"]
         wait_ready(cluster, namespace)  # the other children are created
-        eventually(lambda: '\nmetricat_reconcile_errors_total{reason="InternalError"} ' in scrape(operator, token)[1])
+        eventually(lambda: '\nmetricat_reconcile_errors_total{reason="InternalError"} ' in operator.scrape(token)[1])
     finally:
         cluster.api.call("DELETE", f"{path}/{namespace}")
     eventually(lambda: cluster.get("service", CHILD, namespace), seconds=60)
@@ -149,7 +132,7 @@ def test_metrics_report_the_operators_work(
 ) -> None:
     cluster.apply(target(namespace))
     wait_ready(cluster, namespace)
-    _, text = scrape(operator, token)
+    _, text = operator.scrape(token)
     for name in (
         "metricat_reconcile_duration_seconds_count",
         "metricat_workqueue_depth",
@@ -174,7 +157,7 @@ def test_metrics_report_cordoned_new_and_pressured_nodes(
         "\nmetricat_node_created_timestamp",
     )
     try:
-        eventually(lambda: all(one in scrape(operator, token)[1] for one in expected))
+        eventually(lambda: all(one in operator.scrape(token)[1] for one in expected))
     finally:
         cluster.do("delete", "node", "going")
-    eventually(lambda: 'node="going"' not in scrape(operator, token)[1])
+    eventually(lambda: 'node="going"' not in operator.scrape(token)[1])

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from starlette.responses import Response
 
@@ -29,6 +30,7 @@ class SelfMetrics:
     def __init__(self, others: Callable[[], Sequence[Sample]] = tuple) -> None:
         """`others` returns the counters of other packages. It must not block."""
         self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
         self._requests = Counter(
             "metricat_hub_http_requests",
             "HTTP requests by handler and status code.",
@@ -43,6 +45,11 @@ class SelfMetrics:
             registry=self.registry,
         )
         self.queries = Gauge("metricat_hub_queries", "Queries that run or wait for a thread.", registry=self.registry)
+        self.tasks = Gauge(
+            "metricat_hub_asyncio_tasks",
+            "Unfinished asyncio tasks. A number that grows for hours is a leak.",
+            registry=self.registry,
+        )
         Gauge(
             "metricat_hub_build_info",
             "Version of the hub as a label. The value is always 1.",
@@ -81,6 +88,7 @@ async def metrics(request: Request) -> Response:
     """Return the hub's own metrics in Prometheus' text format."""
     own: SelfMetrics = request.app.state.metrics
     own.queries.set(services(request).threads.running)
+    own.tasks.set(len(asyncio.all_tasks()))
     return Response(generate_latest(own.registry), media_type="text/plain; version=0.0.4; charset=utf-8")
 
 

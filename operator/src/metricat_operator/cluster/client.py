@@ -3,6 +3,7 @@
 import json
 import re
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -128,6 +129,8 @@ class Client:
         self._renewed = float("-inf")
         self._writes = Outage("write any object")
         self._unwritable: set[str] = set()
+        self.open_watches: Counter[str] = Counter()
+        """Number of open watches of each kind."""
         self._use(configuration)
 
     def _use(self, configuration: Configuration) -> None:
@@ -196,6 +199,7 @@ class Client:
             _request_timeout=_WATCH_TIMEOUT,
         ) as response:
             rest = b""
+            self.open_watches[kind.name] += 1
             try:
                 async for chunk in response.content.iter_any():
                     *lines, rest = (rest + chunk).split(b"\n")
@@ -206,6 +210,8 @@ class Client:
                         yield event_type, found
             except aiohttp.SocketTimeoutError as error:
                 raise ApiError(408, Reason.TIMEOUT, f"the watch of {kind.plural} received no data") from error
+            finally:
+                self.open_watches[kind.name] -= 1
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Manifest:
         """Return the object with this kind, namespace and name."""

@@ -23,7 +23,14 @@ from metricat_operator.controller.reconciler import Reconciler
 from metricat_operator.controller.workqueue import WorkQueue
 from metricat_operator.facts.model import Manifest, OperatorClaim
 from metricat_operator.metrics.nodes import node_families
-from metricat_operator.metrics.own import OperatorMetrics, leader, watch_activity_ages, workqueue_depth
+from metricat_operator.metrics.own import (
+    OperatorMetrics,
+    asyncio_tasks,
+    leader,
+    open_watches,
+    watch_activity_ages,
+    workqueue_depth,
+)
 from metricat_operator.metrics.targets import left_families, target_families
 from metricat_operator.settings import Settings
 from metricat_operator.status import Uncovered
@@ -217,6 +224,8 @@ class Operator:
         """Yield the families that are computed at each scrape."""
         yield from leader(self._lease.held())
         yield from workqueue_depth(self._queue.overdue)
+        yield from asyncio_tasks(len(asyncio.all_tasks()))
+        yield from open_watches(self._client.open_watches)
         yield from watch_activity_ages(
             time.monotonic(), [(one.kind.name, one.last_activity) for one in self.cluster.caches]
         )

@@ -1,6 +1,6 @@
 """Metrics of the operator's own work: reconciles, API requests, the work queue and watches."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
@@ -67,6 +67,25 @@ def workqueue_depth(overdue: int) -> Iterator[Metric]:
     yield GaugeMetricFamily(
         "metricat_workqueue_depth", "Targets that are due for a reconcile and wait for a worker.", value=overdue
     )
+
+
+def asyncio_tasks(count: int) -> Iterator[Metric]:
+    """Yield the metric of the number of asyncio tasks."""
+    yield GaugeMetricFamily(
+        "metricat_asyncio_tasks", "Unfinished asyncio tasks; a number that grows for hours is a leak.", value=count
+    )
+
+
+def open_watches(counts: Mapping[str, int]) -> Iterator[Metric]:
+    """Yield the metric of the number of open watches of each kind."""
+    family = GaugeMetricFamily(
+        "metricat_watches",
+        "Open watches of this kind, without those of kopf: one, or one for each watched namespace.",
+        labels=["kind"],
+    )
+    for kind, count in sorted(counts.items()):
+        family.add_metric([kind], count)
+    yield family
 
 
 def watch_activity_ages(now: float, last_activity: Iterable[tuple[str, float]]) -> Iterator[Metric]:

@@ -94,6 +94,14 @@ BOARD = Board(
                     unit="s",
                     what="Time since each watch received data. The API server sends a bookmark every minute.",
                 ),
+                Panel(
+                    "Tasks and watches",
+                    (
+                        Query(f"max by (instance) (metricat_asyncio_tasks{{{ANYWHERE}}})", "tasks {{instance}}"),
+                        Query(f"sum by (instance) (metricat_watches{{{ANYWHERE}}})", "watches {{instance}}"),
+                    ),
+                    what="Unfinished asyncio tasks and open watches of a replica. Growth for hours is a leak.",
+                ),
             ),
         ),
     ),
