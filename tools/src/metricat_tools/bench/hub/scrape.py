@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
+import urllib.parse
 import urllib.request
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,15 +19,21 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SERIES = 691
+_LEAST_RATE = 0.99
+"""A measurement of few minutes can begin or end between two scrapes."""
 _AGENTS = {"hub": "metricat-hub", "Prometheus": "prometheus", "VictoriaMetrics": "vm_promscrape"}
 
 
 @dataclass
 class _Use:
-    """The resources that a program used per scraped sample, and its missed scrapes."""
+    """The resources that a program used per scraped sample, its missed scrapes, and the duration of its scrapes."""
 
     cpu: float
+    per_second: float
+    """Scraped samples."""
     missed: int
+    duration: float
+    """Seconds that 99 % of the targets do not exceed."""
     resident: float
     proportional: float
 
@@ -57,10 +64,15 @@ def measure(folder: Path, targets: int, interval: int, seconds: int) -> list[Fig
     memory = {name: f"{one.resident:.0f} MiB ({one.proportional:.0f})" for name, one in used.items()}
     memory["hub"] += f", {own.resident / other.resident:.2f} x Prometheus"
     missed = {name: str(one.missed) for name, one in used.items()}
+    rate = {name: f"{one.per_second:,.0f}" for name, one in used.items()}
+    duration = {name: f"{one.duration * 1000:.0f} ms" for name, one in used.items()}
+    scheduled = targets * SERIES / interval
     return [
         row("CPU per sample", cpu, "1.0 x Prometheus", met=own.cpu <= other.cpu),
         row("RSS (PSS)", memory, "1.5 x Prometheus", met=own.resident <= 1.5 * other.resident),
         row(f"missed scrapes in {seconds} s", missed, "0", met=own.missed == 0),
+        row("scraped samples a second", rate, f"{scheduled:,.0f}", met=own.per_second >= _LEAST_RATE * scheduled),
+        row("duration of a scrape, p99 of the targets", duration, f"{interval} s", met=own.duration < interval),
     ]
 
 
@@ -94,8 +106,17 @@ def _measured(source: Server, servers: list[Server], seconds: int) -> dict[str, 
         scrapes = last["scrapes"].get(agent, 0) - first["scrapes"].get(agent, 0)
         spent = machine.cpu_seconds(one.pid) - cpu[one.name]
         missed = last["missed"].get(agent, 0) - first["missed"].get(agent, 0)
-        found[one.name] = _Use(spent / max(1, scrapes * SERIES), missed, *machine.memory(one.pid))
+        samples = scrapes * SERIES
+        found[one.name] = _Use(
+            spent / max(1, samples), samples / seconds, missed, _duration(one), *machine.memory(one.pid)
+        )
     return found
+
+
+def _duration(server: Server) -> float:
+    """Return the 99th percentile of the durations of each target's newest scrape, in seconds."""
+    query = urllib.parse.quote("quantile(0.99, scrape_duration_seconds)")
+    return float(json.loads(server.get(f"/api/v1/query?query={query}"))["data"]["result"][0]["value"][1])
 
 
 def _requests(source: Server) -> dict[str, dict[str, int]]:
