@@ -58,7 +58,7 @@ class RuleState:
     """The rule whose templates `expanded` has. After an edit of the rule, the texts are not reused."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: a frozen object takes three times as long to create
 class Evaluation:
     """The result of an evaluation. After an error, no samples are stored and no series end."""
 
@@ -82,13 +82,14 @@ class Evaluator:
     def __init__(self, group: Group, now: int, query: Query, surroundings: Surroundings) -> None:
         self._group = group
         self._now = now
+        self._at = now - group.query_offset
         self._query = query
         self._surroundings = surroundings
 
     def evaluate(self, rule: Rule, state: RuleState) -> Evaluation:
         """Evaluate a rule; return the samples to store and the new state. Errors of the rule are part of the result."""
         try:
-            result = self._query(rule.expression, self._now - self._group.query_offset)
+            result = self._query(rule.expression, self._at)
             return (
                 self._recorded(rule, result, state)
                 if isinstance(rule, RecordingRule)
@@ -101,6 +102,8 @@ class Evaluator:
 
     def _recorded(self, rule: RecordingRule, result: Sequence[tuple[Labels, float]], state: RuleState) -> Evaluation:
         found = Samples.of(result)
+        if found.labels is state.results and not self._group.limit:
+            return Evaluation(state, Samples(state.series, found.values))
         named = state.series if found.labels is state.results else _named(rule, found.labels)
         if 0 < self._group.limit < len(named):
             raise RuleError(
@@ -112,7 +115,7 @@ class Evaluator:
 
     def _alerts(self, rule: AlertingRule, result: Sequence[tuple[Labels, float]], state: RuleState) -> Evaluation:
         if not result and not state.alerts:
-            return _with_ends(state.alerts, NO_SAMPLES, state)
+            return _with_ends(state.alerts, NO_SAMPLES, state) if state.series else Evaluation(state)
         errors: list[str] = []
         known = state.expanded if state.expanded_rule is rule else {}
         expanded = self._expanded(rule, result, known, errors)

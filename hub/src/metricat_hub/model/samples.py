@@ -16,14 +16,19 @@ Values: TypeAlias = "NDArray[np.float64]"
 Numbers: TypeAlias = "NDArray[np.int64]"
 """Numbers of series, as `Writer.resolve` returns them."""
 
-_STALE_BITS = 0x7FF0000000000002
-STALE = np.array([_STALE_BITS], dtype=np.uint64).view(np.float64)[0]
+_STALE_BITS = np.array(0x7FF0000000000002, dtype=np.uint64)
+STALE = _STALE_BITS.reshape(1).view(np.float64)[0]
 """Prometheus' staleness marker: a NaN with a special bit pattern, which marks the end of a series."""
 
 
 def is_stale(values: Values) -> NDArray[np.bool_]:
     """Return a mask of the values that are staleness markers. Other NaN values are not."""
     return np.equal(values.view(np.uint64), _STALE_BITS)
+
+
+def is_sample(values: Values) -> NDArray[np.bool_]:
+    """Return a mask of the values that are not staleness markers."""
+    return np.not_equal(values.view(np.uint64), _STALE_BITS)
 
 
 @dataclass(frozen=True, slots=True)

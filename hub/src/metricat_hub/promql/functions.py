@@ -104,6 +104,11 @@ def date_part(name: str, values: Values) -> Values:
     return _dates(values, DATES[name])
 
 
+def operation(operator: str) -> Callable[[Values, Values], Any]:
+    """Return the function of an arithmetic operator or a comparison."""
+    return _ARITHMETIC.get(operator) or _COMPARISONS[operator]
+
+
 def arithmetic(operator: str, left: Values, right: Values) -> Values:
     """Return the result of an arithmetic operator."""
     return _ARITHMETIC[operator](left, right)

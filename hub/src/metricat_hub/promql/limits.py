@@ -74,6 +74,7 @@ BYTES_READ = 40
 """Bytes of memory for each sample while a store reads it. Measured: 34."""
 BYTES_EVALUATED = 100
 """Bytes of memory for each sample until the end of the query, at most. Measured with `sum_over_time`."""
+_STEP = 1 << 16
 _BYTES_OF_VALUE = 27
 """Bytes of memory for each value of an intermediate result: value and mask, with three results at a time."""
 
@@ -92,6 +93,8 @@ class Usage:
     largest: int = 0
     """Number of values of the largest intermediate result."""
     tiers: set[str] = field(default_factory=set)
+    unreserved: int = 0
+    """Bytes of samples that earlier queries of a round have read. They are reserved in steps of `_STEP`."""
 
     def reading(self) -> Reading:
         """Begin a selection; return the object that counts the samples while the store reads them."""
@@ -101,7 +104,13 @@ class Usage:
         """Count samples read from the store, after a selection. None: an earlier query of the round has read them."""
         self.samples += samples
         self.limits.check_samples(self.samples)
-        self.reserve(max(0, samples * BYTES_EVALUATED - (reading.samples * BYTES_READ if reading else 0)))
+        if reading is not None:
+            self.reserve(max(0, samples * BYTES_EVALUATED - reading.samples * BYTES_READ))
+            return
+        self.unreserved += samples * BYTES_EVALUATED
+        if self.unreserved >= _STEP:
+            self.reserve(self.unreserved)
+            self.unreserved = 0
 
     def allocate(self, series: int, steps: int) -> None:
         """Check the size of an intermediate result before it is allocated, and whether the query may continue."""

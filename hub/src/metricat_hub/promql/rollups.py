@@ -130,17 +130,43 @@ def extrapolated(name: str, blocks: Iterable[Block]) -> Iterator[tuple[Indices, 
 
 
 def _of_one_window(window: Together, *, counter: bool, per_second: bool) -> Rolled:
-    """Return `rate`, `increase` or `delta` of each series."""
+    """Return `rate`, `increase` or `delta` of each series, with the formulas of `_extrapolated`."""
     values, width = window.values, window.values.shape[1]
-    change = values[:, -1:] - values[:, :1]
+    if width < 2:
+        return np.zeros((len(values), 1)), np.zeros((len(values), 1), dtype=bool)
+    start_value = values[:, 0]
+    change = values[:, -1] - start_value
     if counter:
         before, after = values[:, :-1], values[:, 1:]
-        for row in np.flatnonzero((after < before).any(axis=1)).tolist():
-            for lost in before[row, after[row] < before[row]].tolist():
-                change[row] += lost
-    first, last = window.times[window.blocks, :1], window.times[window.blocks, -1:]
-    found = _Change(change, values[:, :1], first, last, np.full((len(values), 1), width))
-    return _extrapolated(found, window.starts, window.ends, counter=counter, per_second=per_second)
+        resets = after < before
+        if resets.any():
+            for row in np.flatnonzero(resets.any(axis=1)).tolist():
+                for lost in before[row, resets[row]].tolist():
+                    change[row] += lost
+    start, end = int(window.starts[0]), int(window.ends[0])
+    bounds = [
+        _bounds(first - start, last - first, end - last, width)
+        for first, last in zip(window.times[:, 0].tolist(), window.times[:, -1].tolist(), strict=True)
+    ]
+    to_start, interval, to_end = bounds[0] if len(bounds) == 1 else np.array(bounds).T[:, window.blocks]
+    if counter:  # do not extrapolate below zero
+        to_zero = interval * (start_value / change)
+        to_start = np.where((change > 0) & (start_value >= 0) & (to_zero < to_start), to_zero, to_start)
+    factor = (interval + to_start + to_end) / interval
+    if per_second:
+        factor = factor / ((end - start) / 1000)
+    return (change * factor)[:, None], np.ones((len(values), 1), dtype=bool)
+
+
+def _bounds(before: int, between: int, after: int, samples: int) -> tuple[float, float, float]:
+    """Return the seconds to extrapolate before the first sample, between first and last sample, and those after.
+
+    The arguments are milliseconds from the start of the window to the first sample, and so on.
+    """
+    to_start, interval, to_end = before / 1000, between / 1000, after / 1000
+    average = interval / (samples - 1)
+    threshold, half = average * 1.1, average / 2
+    return half if to_start >= threshold else to_start, interval, half if to_end >= threshold else to_end
 
 
 def _together(waiting: Sequence[tuple[Block, _Change]], *, counter: bool, per_second: bool) -> tuple[Indices, Rolled]:
@@ -312,6 +338,14 @@ def quantile(q: Values, ascending: Values, count: Values | Indices, nans: Values
     Prometheus sorts NaN before all numbers. The first `count` values of the sorted axis are numbers; the next `nans`
     values are NaN.
     """
+    if ascending.ndim == 2 and q.size == 1 and 0 <= (only := float(q.reshape(-1)[0])) <= 1:
+        whole = ascending.shape[1]
+        if whole and (count == whole).all():
+            rank = only * (whole - 1)
+            low = int(rank)
+            weight = rank - low
+            between: Values = ascending[:, low] * (1 - weight) + ascending[:, min(whole - 1, low + 1)] * weight
+            return between
     total = count + nans
     rank = q * (total - 1)
     lower = np.maximum(0, np.floor(np.where(np.isnan(rank), 0, rank)))
@@ -476,15 +510,43 @@ def of_one_window(name: str, window: Together, scalars: Sequence[Values], now: V
     """Return the values of a function at one time, in milliseconds, and which exist. Each is a column."""
     if name in EXTRAPOLATED:
         return _of_one_window(window, counter=name != "delta", per_second=name == "rate")
-    count, width = window.values.shape
+    values, width = window.values, window.values.shape[1]
     if name in _TRENDS:
-        since = now if name == "predict_linear" else window.times[:, :1]
-        seconds = ((window.times - since).astype(np.float64) / 1e3)[:, None]
-        if len(seconds) > 1:
-            seconds = seconds[window.blocks]
-        slope, intercept = _regression(window.values[:, None], np.ones((1, 1, width), dtype=bool), seconds)
+        slope, intercept = _trend(window, now if name == "predict_linear" else window.times[:, :1])
         value = slope if name == "deriv" else slope * scalars[0] + intercept
-        return value, np.full((count, 1), width >= 2)
+        return value[:, None], np.full((len(values), 1), width >= 2)
+    if name in _REDUCTIONS:
+        return _REDUCTIONS[name](values)[:, None], np.ones((len(values), 1), dtype=bool)
     low, high = np.zeros(1, np.intp), np.full(1, width)
-    block = Block(window.rows, np.arange(width), window.values, low, high, window.starts, window.ends)
+    block = Block(window.rows, np.arange(width), values, low, high, window.starts, window.ends)
     return ROLLUPS[name](block, scalars)
+
+
+_REDUCTIONS: Final[dict[str, Callable[[Values], Values]]] = {
+    "first_over_time": lambda values: values[:, 0],
+    "last_over_time": lambda values: values[:, -1],
+    "max_over_time": lambda values: np.fmax.reduce(values, axis=1),
+    "min_over_time": lambda values: np.fmin.reduce(values, axis=1),
+}
+"""Functions of windows that have the same samples."""
+
+
+def _trend(window: Together, since: Values | Times | Indices) -> tuple[Values, Values]:
+    """Return slope and intercept of a line for each series, with the formulas of `_regression`."""
+    count, first = float(window.values.shape[1]), window.values[:, 0]
+    constant = (window.values == first[:, None]).all(axis=1)
+    intercept = np.where(np.isinf(first), np.nan, first)
+    slope = np.where(np.isnan(intercept), np.nan, 0.0)
+    if constant.all():
+        return slope, intercept
+    others = ~constant
+    y, blocks = window.values[others], window.blocks[others]
+    x = (window.times - since) / 1e3
+    total = sums.last_axis(np.concatenate([x, x * x, y, x[blocks] * y])).total()
+    sum_x, sum_xx = total[: len(x)], total[len(x) : 2 * len(x)]
+    sum_y, sum_xy = total[2 * len(x) : -len(y)], total[-len(y) :]
+    sum_x, sum_xx = sum_x[blocks], sum_xx[blocks]
+    found = (sum_xy - sum_x * sum_y / count) / (sum_xx - sum_x * sum_x / count)
+    slope[others] = found
+    intercept[others] = sum_y / count - found * sum_x / count
+    return slope, intercept

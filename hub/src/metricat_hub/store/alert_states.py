@@ -77,9 +77,11 @@ class AlertStates:
             StoreUnavailableError: the states cannot be stored now, for example because the disk is full.
         """
         rows = [(rule, evaluated, _ENCODER.encode(_saved(state))) for rule, state in states.items()]
-        with self._file.transaction() as db:
+        # A single statement is its own transaction.
+        with self._file.transaction() if rows else self._file.reading() as db:
             db.execute("INSERT OR REPLACE INTO evaluations VALUES (?, ?)", (group, evaluated))
-            db.executemany("INSERT OR REPLACE INTO rule_states VALUES (?, ?, ?)", rows)
+            if rows:
+                db.executemany("INSERT OR REPLACE INTO rule_states VALUES (?, ?, ?)", rows)
 
     def keep(self, rules: set[str], groups: set[str]) -> None:
         """Delete the states of all rules except these, and the times of all groups except these."""

@@ -33,12 +33,12 @@ class Recorder:
         self.rejected = 0
         """The samples of the last round that the store rejected."""
 
-    def store(self, rules: Sequence[Samples], at: int) -> list[str]:
-        """Store the samples of all rules. Return the error of each rule, or an empty text."""
+    def store(self, rules: Sequence[Samples], at: int) -> dict[int, str]:
+        """Store the samples of all rules. Return the errors by the place of their rule."""
         self.rejected = 0
         series = [one.labels for one in rules]
         if not any(series):
-            return [""] * len(rules)
+            return {}
         try:
             self._resolve(series)
             numbers, order = self._numbers, self._order
@@ -46,17 +46,21 @@ class Recorder:
             times = np.full(len(order), at, dtype=np.int64)
             appended = self._writer.append(Batch(numbers[order], times, values[order]))
         except HubError as error:
-            return [str(error) if of_rule else "" for of_rule in series]
+            return {place: str(error) for place, of_rule in enumerate(series) if of_rule}
         mask = rejections(appended)
         if mask is None and len(order) == len(numbers):
-            return [""] * len(rules)
+            return {}
         rejected = numbers < 0
         if mask is not None:
             rejected[order] |= mask
             self._series = ()
         self.rejected = int(rejected.sum())
         ends = np.cumsum([len(of_rule) for of_rule in series])
-        return [_rejection(int(part.sum()), len(part)) for part in np.split(rejected, ends[:-1])]
+        return {
+            place: f"the store rejected {part.sum()} of {len(part)} samples of the rule"
+            for place, part in enumerate(np.split(rejected, ends[:-1]))
+            if part.any()
+        }
 
     def _resolve(self, series: Sequence[tuple[Labels, ...]]) -> None:
         generation = self._writer.generation
@@ -69,7 +73,3 @@ class Recorder:
         self._order = order[self._numbers[order] >= 0]
         if len(self._order) == len(self._numbers):
             self._series, self._generation = series, generation
-
-
-def _rejection(rejected: int, samples: int) -> str:
-    return f"the store rejected {rejected} of {samples} samples of the rule" if rejected else ""

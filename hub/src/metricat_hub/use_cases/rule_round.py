@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from metricat_hub.model.ports import (
     Selection,
     Series,
 )
-from metricat_hub.model.samples import is_stale
+from metricat_hub.model.samples import is_sample
 from metricat_hub.promql.matchers import predicate
 from metricat_hub.promql.prepared.columns import NOTHING, Column, Rows
 from metricat_hub.use_cases.rule_windows import Windows
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from metricat_hub.promql.vector import Mask
 
 _MOST_OVERLAYS = 1000
+_NONE: Final[list[Samples]] = []
 
 
 class RoundReader:
@@ -86,7 +87,9 @@ class RoundReader:
 
     def newest(self, matchers: tuple[Matcher, ...], start: int, end: int, usage: Usage) -> Column | None:
         """Return the newest sample of each series that has not ended. See `NewestReader`."""
-        if self._newest is None or end != self._at:
+        if end != self._at:
+            return None if self._windows is None else self._windows.newest(matchers, start, end, self._at, usage)
+        if self._newest is None:
             return None
         own = self._matching(matchers) if self._recorded else None
         if not own:
@@ -94,7 +97,7 @@ class RoundReader:
         found = self._newest.select(matchers, start, end, Hints(newest=True, reserve=usage.reading()))
         if found is None:
             return None
-        return self._overlay(matchers).column(found, own, self._at)
+        return self._overlay(matchers).column(found, own)
 
     def _overlay(self, matchers: tuple[Matcher, ...]) -> _Overlay:
         overlay = self._overlays.get(matchers)
@@ -117,7 +120,7 @@ class RoundReader:
         """Return the samples of the metrics that match."""
         names = [one for one in matchers if one.name == NAME]
         if len(names) == 1 and names[0].operator == "=":
-            return self._recorded.get(names[0].value, [])
+            return self._recorded.get(names[0].value, _NONE)
         return [
             samples
             for name, recorded in self._recorded.items()
@@ -171,7 +174,7 @@ class _NewestTogether:
         self._values: Values = np.empty(0)
         self._fresh: Mask = np.empty(0, np.bool_)
         self._ended: list[int] = []
-        """The number of series that have ended before each bound."""
+        """The number of series that have ended before each bound; empty: no series has ended."""
 
     def begin(self) -> None:
         """Begin a round."""
@@ -194,7 +197,7 @@ class _NewestTogether:
         if low == high:
             return NOTHING
         labels, values = self._labels[place], self._values[low:high]
-        if self._ended[low] == self._ended[high]:
+        if not self._ended or self._ended[low] == self._ended[high]:
             return Column(labels, values)
         rows = self._rows.get(place)
         if rows is None:
@@ -223,9 +226,8 @@ class _NewestTogether:
         if found.places is not self._from:
             self._join(found.places, series.labels)
         self._times, self._values = series.times[self._joined], series.values[self._joined]
-        ended = is_stale(self._values)
-        self._fresh = ~ended
-        self._ended = [0, *np.cumsum(ended).tolist()]
+        self._fresh = is_sample(self._values)
+        self._ended = [] if bool(self._fresh.all()) else [0, *np.cumsum(~self._fresh).tolist()]
 
     def _join(self, places: Sequence[NDArray[np.intp]], labels: Sequence[Labels]) -> None:
         before: Sequence[NDArray[np.intp] | None] = self._from or [None] * len(places)
@@ -255,18 +257,27 @@ class _Overlay:
         self._united: tuple[Labels, ...] = ()
         self._active = Rows()
 
-    def column(self, found: NewestSamples, recorded: Sequence[Samples], at: int) -> Column:
+    def column(self, found: NewestSamples, recorded: Sequence[Samples]) -> Column:
         """Return the newest sample of each series that has not ended."""
-        united = self.united(found, recorded, at)
-        assert isinstance(united, NewestSamples)  # noqa: S101 # as what was found
-        return self._active.chosen(tuple(united.labels), united.values, ~is_stale(united.values))
+        values = self._matching(recorded)
+        if not len(values):
+            return self._active.chosen(tuple(found.labels), found.values, is_sample(found.values))
+        self._join(found.labels)
+        labels = self._labels
+        if self._united:
+            labels = self._united
+            values = np.concatenate([found.values[self._places < 0], values])
+        return self._active.chosen(labels, values, is_sample(values))
+
+    def _matching(self, recorded: Sequence[Samples]) -> Values:
+        """Return the values of the samples of the round that match."""
+        self._choose(recorded)
+        values = recorded[0].values if len(recorded) == 1 else np.concatenate([one.values for one in recorded])
+        return values if self._rows is None else values[self._rows]
 
     def united(self, found: Sequence[Series], recorded: Sequence[Samples], at: int) -> Sequence[Series]:
         """Return the series of the store with the samples of the round."""
-        self._choose(recorded)
-        values = recorded[0].values if len(recorded) == 1 else np.concatenate([one.values for one in recorded])
-        if self._rows is not None:
-            values = values[self._rows]
+        values = self._matching(recorded)
         if not len(values):
             return found
         if isinstance(found, NewestSamples):

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from metricat_hub.model.ports import BatchReader, NewestSamples, SampleBlock, SampleBlocks, Selection, Selections
+from metricat_hub.model.ports import BatchReader, Hints, NewestSamples, SampleBlock, SampleBlocks, Selection, Selections
+from metricat_hub.model.samples import is_sample
+from metricat_hub.promql.prepared.columns import Rows
 from metricat_hub.promql.windows import grouped
 
 if TYPE_CHECKING:
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from metricat_hub.model.labels import Labels
-    from metricat_hub.model.ports import Hints, Matcher, PastReader, Series
+    from metricat_hub.model.ports import Matcher, PastReader, Series
+    from metricat_hub.promql.limits import Usage
+    from metricat_hub.promql.prepared.columns import Column
 
 _SHORTEST = 330_000
 """The store has shorter ranges in memory, in milliseconds."""
@@ -44,6 +48,8 @@ class _Window:
     labels: tuple[Labels, ...]
     blocks: Sequence[SampleBlock]
     revision: Hashable
+    active: Rows
+    """The series with a sample that is not a staleness marker."""
 
     @property
     def samples(self) -> int:
@@ -66,9 +72,16 @@ class Windows:
             if not _SHORTEST < end - start < _LONGEST:
                 return None
             return self._range(matchers, start, end, hints)
-        if not hints.newest or at - end < _AHEAD + 2 * _UNSETTLED:
+        window = self._instant(matchers, start, end, hints, at) if hints.newest else None
+        return None if window is None else Selection(_newest(window, start, end))
+
+    def newest(self, matchers: tuple[Matcher, ...], start: int, end: int, at: int, usage: Usage) -> Column | None:
+        """Return the newest sample of each series of a selector with an offset; None: read the store instead."""
+        window = self._instant(matchers, start, end, Hints(newest=True, reserve=usage.reading()), at)
+        if window is None:
             return None
-        return self._instant(matchers, start, end, hints, at)
+        found = _newest(window, start, end)
+        return window.active.chosen(tuple(found.labels), found.values, is_sample(found.values))
 
     def select_many(
         self, selectors: tuple[tuple[Matcher, ...], ...], start: int, end: int, hints: Hints
@@ -125,7 +138,9 @@ class Windows:
             return SampleBlocks(labels, blocks)
         return found
 
-    def _instant(self, matchers: tuple[Matcher, ...], start: int, end: int, hints: Hints, at: int) -> Selection | None:
+    def _instant(self, matchers: tuple[Matcher, ...], start: int, end: int, hints: Hints, at: int) -> _Window | None:
+        if at - end < _AHEAD + 2 * _UNSETTLED:
+            return None
         key = matchers, end - start, at - end
         revision = self._reader.past(end + _AHEAD)
         known = self._windows.get(key)
@@ -135,7 +150,7 @@ class Windows:
                 return None
             labels, blocks = _blocks(found.series)
             known = self._keep(key, start, end + _AHEAD, labels, blocks, revision)
-        return Selection(_newest(known, start, end))
+        return known
 
     def _keep(  # noqa: PLR0913, PLR0917 -- private
         self,
@@ -146,7 +161,11 @@ class Windows:
         blocks: Sequence[SampleBlock],
         revision: Hashable,
     ) -> _Window:
-        window = _Window(start, until, labels, blocks, revision)
+        before = self._windows.get(key)
+        if before is not None and before.labels == labels:
+            window = _Window(start, until, before.labels, blocks, revision, before.active)
+        else:
+            window = _Window(start, until, labels, blocks, revision, Rows())
         self._drop(key)
         if self._samples + window.samples <= _MOST_SAMPLES:
             self._windows[key] = window
@@ -209,6 +228,13 @@ def _plain(hints: Hints) -> Hints:
 
 def _newest(known: _Window, start: int, end: int) -> NewestSamples:
     """Return the newest sample of each series from start to end."""
+    if len(known.blocks) == 1 and len(known.blocks[0].rows) == len(known.labels):
+        only = known.blocks[0]
+        at = int(only.times.searchsorted(end, "right")) - 1
+        if at >= 0 and only.times[at] >= start:
+            rows = only.rows
+            return NewestSamples(known.labels, np.full(len(rows), only.times[at]), only.values[:, at])
+        return NewestSamples((), only.times[:0], only.values[:0, 0])
     times, values = np.zeros(len(known.labels), np.int64), np.zeros(len(known.labels))
     for one in known.blocks:
         at = int(one.times.searchsorted(end, "right")) - 1

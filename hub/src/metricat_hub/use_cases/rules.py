@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from metricat_hub.evaluation.evaluate import Evaluator, RuleState, Surroundings
+from metricat_hub.evaluation.samples import NO_SAMPLES
 from metricat_hub.evaluation.transitions import events
 from metricat_hub.model.errors import HubError
 from metricat_hub.use_cases.rule_queries import RoundQueries
@@ -30,9 +31,9 @@ _OUTAGE_INTERVALS = 2
 """A longer period without an evaluation, in milliseconds, counts as an outage."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: a frozen object takes three times as long to create
 class RuleStatus:
-    """A rule with its state and its last evaluation."""
+    """A rule with its state and its last evaluation. It does not change."""
 
     rule: Rule
     identity: str
@@ -157,23 +158,18 @@ class Rules:
             found = [self._rule(evaluator, one, group, now, queries) for one in status.rules]
         errors = recorder.store([samples for _, samples in found], at)
         self.counts.rejected_samples += recorder.rejected
-        rules = [
-            rule if rule.error or not error else replace(rule, error=error)
-            for (rule, _), error in zip(found, errors, strict=True)
-        ]
-        for before, rule in zip(status.rules, rules, strict=True):
-            self._count(before, rule, group)
+        rules = [rule for rule, _ in found]
+        for at_rule, error in errors.items():
+            if not rules[at_rule].error:
+                rules[at_rule] = replace(rules[at_rule], error=error)
+        self._count(status.rules, rules, group)
+        changed = [pair for pair in zip(status.rules, rules, strict=True) if pair[0].state is not pair[1].state]
         if self.log:
-            pairs = zip(status.rules, rules, strict=True)
             self.log.record(
-                [
-                    one
-                    for before, after in pairs
-                    if before.state is not after.state
-                    for one in events(before.state.alerts, after.state.alerts, now)
-                ]
+                [one for before, after in changed for one in events(before.state.alerts, after.state.alerts, now)]
             )
-        self._save(group, status.rules, rules, now)
+        is_waiting = any(one.state.phase == "pending" for rule in rules for one in rule.state.alerts.values())
+        self._save(group, changed, now, is_waiting=is_waiting)
         with self._lock:
             if self._groups.get((group.file, group.name)) is status:
                 done = replace(status, rules=rules, evaluated=now, seconds=time.monotonic() - began)
@@ -185,32 +181,39 @@ class Rules:
     ) -> tuple[RuleStatus, Samples]:
         """Return the rule after its evaluation, and the samples to store."""
         began = time.monotonic()
-        evaluation = evaluator.evaluate(status.rule, status.state)
-        queries.record(status.rule, evaluation.samples)
+        rule, samples = status.rule, NO_SAMPLES
+        evaluation = evaluator.evaluate(rule, status.state)
+        if evaluation.samples is not NO_SAMPLES:
+            samples = evaluation.samples
+            queries.record(rule, samples)
         for one in evaluation.template_errors:
-            _LOG.warning("rule %s of group %s: a template failed: %s", status.rule.name, group.name, one)
-        after = RuleStatus(
-            status.rule, status.identity, evaluation.state, now, time.monotonic() - began, evaluation.error
-        )
-        return after, evaluation.samples
+            _LOG.warning("rule %s of group %s: a template failed: %s", rule.name, group.name, one)
+        seconds = time.monotonic() - began
+        return RuleStatus(rule, status.identity, evaluation.state, now, seconds, evaluation.error), samples
 
-    def _count(self, before: RuleStatus, rule: RuleStatus, group: Group) -> None:
-        """Count an evaluation, and log a new error."""
-        self.counts.evaluations += 1
-        self.counts.failures += bool(rule.error)
-        self.counts.of(group).failures += bool(rule.error)
-        if rule.error and rule.error != before.error:
-            _LOG.warning("rule %s of group %s failed: %s", rule.rule.name, group.name, rule.error)
+    def _count(self, before: Sequence[RuleStatus], rules: Sequence[RuleStatus], group: Group) -> None:
+        """Count the evaluations of a group, and log new errors."""
+        counts = self.counts.of(group)
+        self.counts.evaluations += len(rules)
+        for last, rule in zip(before, rules, strict=True):
+            if rule.error:
+                self.counts.failures += 1
+                counts.failures += 1
+                if rule.error != last.error:
+                    _LOG.warning("rule %s of group %s failed: %s", rule.rule.name, group.name, rule.error)
 
-    def _save(self, group: Group, before: Sequence[RuleStatus], rules: Sequence[RuleStatus], now: int) -> None:
-        """Save the states that have changed, and the time of the evaluation for the others."""
-        changed = {
-            rule.identity: rule.state
-            for rule, last in zip(rules, before, strict=True)
-            if rule.state is not last.state and rule.state != last.state
-        }
+    def _save(
+        self, group: Group, changed: Sequence[tuple[RuleStatus, RuleStatus]], now: int, *, is_waiting: bool
+    ) -> None:
+        """Save the states that have changed, and the time of the evaluation if a pending alert needs it.
+
+        See `_resumed`. Without a pending alert and a change, nothing is written.
+        """
+        states = {rule.identity: rule.state for last, rule in changed if rule.state != last.state}
+        if not states and not is_waiting:
+            return
         try:
-            self._saved.save(now, _group_key(group), changed)
+            self._saved.save(now, _group_key(group), states)
         except HubError as error:
             _LOG.warning("the states of the alerts of group %s cannot be stored: %s", group.name, error)
 

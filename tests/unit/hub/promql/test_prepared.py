@@ -1,5 +1,9 @@
 """Prepared queries: they equal queries that are evaluated once, also after their series have changed."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 import pytest
 
 from metricat_hub.promql.engine import Engine
@@ -8,6 +12,11 @@ from metricat_hub.promql.prepared.columns import Column
 from metricat_hub.promql.prepared.query import Preparation
 from support.memory_reader import MemoryReader
 from support.prepared_queries import ColumnReader, difference
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from metricat_hub.model.ports import Hints, Matcher, Selection
 
 MINUTE = 60_000
 QUERIES = (
@@ -31,6 +40,12 @@ QUERIES = (
     "quantile_over_time(0.7, load[7m]) + on (node) sum by (node) (changes(cpu_total[7m]))",
     "2 * time() - 1",
     "rare > 0 and (load + load)",
+    "rate(cpu_total[2m]) * 60 <= increase(cpu_total[9m]) or delta(cpu_total[2m])",
+    "sum_over_time(load[3m]) - first_over_time(load[3m]) + min_over_time(load[6m])",
+    "predict_linear(load[6m], 60) + deriv(rare[6m])",
+    "clamp_min(load, 0) / (-load < 0) <= 1 and load < min_over_time(load[5m:1m] offset 1m)",
+    "load > 100 and on (node) (cpu_total / on (node) load)",
+    "load > 100 unless sum without (node) (cpu_total) / sum without (node) (cpu_total)",
 )
 
 
@@ -91,3 +106,39 @@ def test_round_forgets_results_of_recorded_metrics_only() -> None:
     assert values() == [[1.0], [1.0]]
     round_.record("x")
     assert values() == [[2.0], [1.0]]
+
+
+class CountingReader(MemoryReader):
+    """Counts selections by metric name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.selected: list[str] = []
+
+    def select(self, matchers: Sequence[Matcher], start: int, end: int, hints: Hints) -> Selection:
+        """Return the samples, and count the selection."""
+        self.selected += [one.value for one in matchers if one.name == "__name__"]
+        return super().select(matchers, start, end, hints)
+
+
+@pytest.mark.parametrize(
+    ("right", "is_read"),
+    [
+        ("late / late > 1", False),
+        ("abs(late) < min_over_time(late[5m:1m] offset 1m)", False),
+        ("clamp_min(-late, 0)", False),
+        ("late / on (node) late", True),
+        ('-{__name__=~"late|other"}', True),
+        ('-(late or on (node) label_replace(late, "node", "x", "", ""))', True),
+    ],
+)
+def test_right_side_that_cannot_fail_is_not_read_for_an_empty_left_side(right: str, *, is_read: bool) -> None:
+    source = CountingReader()
+    source.add({"__name__": "load", "node": "n"}, [(0, 1.0)])
+    source.add({"__name__": "late", "node": "n"}, [(0, 1.0)])
+    query = Preparation().prepare(f"load > 2 and {right}")
+    assert query
+    value = query.evaluate(Engine(Limits()).begin(source, 0))
+    assert isinstance(value, Column)
+    assert not value.labels
+    assert bool({"late", "late|other"} & set(source.selected)) is is_read

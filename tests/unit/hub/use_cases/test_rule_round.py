@@ -105,3 +105,18 @@ def test_matchers_choose_among_the_samples_of_the_round(tmp_path: Path, operator
     assert evaluate(rules, clock.now) == ["", ""]
     chosen = [dict(one)["node"] for one in read(store, [*named("chosen"), Matcher("job", "=", "")])]
     assert chosen == (["b"] if operator == "!=" else ["a"])
+
+
+def test_time_of_an_evaluation_is_stored_only_for_a_change_and_for_pending_alerts(tmp_path: Path) -> None:
+    rules, clock, store = loaded(
+        tmp_path, [{"record": "double", "expr": "2 * load"}, {"alert": "High", "expr": "load > 5", "for": "1m"}]
+    )
+    stored = []
+    for at, load in enumerate([1.0, 1.0, 9.0, 9.0, 9.0, 9.0]):
+        clock.now = BEGIN + at * STEP
+        write(store, {labels("load"): [(clock.now, load)]})
+        assert evaluate(rules, clock.now) == ["", ""]
+        [last] = {evaluated for evaluated, _ in AlertStates(tmp_path).load().values()}
+        stored.append((last - BEGIN) // STEP)
+    assert [one.state.phase for one in rules.alerts()] == ["firing"]
+    assert stored == [0, 0, 2, 3, 4, 4]

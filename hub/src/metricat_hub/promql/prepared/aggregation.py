@@ -10,7 +10,7 @@ from metricat_hub.promql import aggregates, sums
 from metricat_hub.promql.prepared.columns import MOST_REMEMBERED, NOTHING, Column, LabelSets, Stable
 from metricat_hub.promql.prepared.steps import Step
 from metricat_hub.promql.rollups import quantile
-from metricat_hub.promql.vector import Vector
+from metricat_hub.promql.vector import METADATA, Vector
 
 if TYPE_CHECKING:
     from metricat_hub.model.samples import Values
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 _OF_ONE = frozenset({"avg", "max", "min", "sum"})
 """Operators that return the value of a group with one series."""
+_NO_PARAMETER = np.empty(0)
 _SPARSE = 4
 """The most cells of the table of all groups, as a multiple of the number of series."""
 
@@ -27,11 +28,24 @@ _SPARSE = 4
 class Aggregation(Step):
     """One value for each group of series: `sum`, `quantile` and others."""
 
-    __slots__ = ("_child", "_from", "_groups", "_node", "_order", "_parameter", "_places", "_stable", "_starts")
+    __slots__ = (
+        "_child",
+        "_counts",
+        "_from",
+        "_groups",
+        "_node",
+        "_order",
+        "_parameter",
+        "_places",
+        "_stable",
+        "_starts",
+    )
 
     def __init__(self, node: Aggregate, child: Step, parameter: Step | None) -> None:
         names = child.names if parameter is None else None
-        super().__init__(names, can_fail=child.can_fail or (parameter is not None and parameter.can_fail))
+        is_distinct = not node.without and METADATA.isdisjoint(node.labels)
+        can_fail = child.can_fail or (parameter is not None and parameter.can_fail)
+        super().__init__(names, can_fail=can_fail, is_distinct=is_distinct)
         self._node = node
         self._child = child
         self._parameter = parameter
@@ -42,12 +56,14 @@ class Aggregation(Step):
         """The indices of the series in the order of their groups; None: the series are in this order."""
         self._starts: Indices = np.empty(0, np.intp)
         """The position of each group's first series in this order."""
+        self._counts: Values = np.empty(0)
+        """The number of series of each group."""
         self._places: Indices | None = None
         """A row of series indices for each group, padded with the number of series; None: the sizes differ too much."""
 
     def compute(self, round_: Round) -> Column:
         """Return the value of each group."""
-        parameter = np.empty(0) if self._parameter is None else self._parameter.scalar(round_)
+        parameter = _NO_PARAMETER if self._parameter is None else self._parameter.scalar(round_)
         column = self._child.column(round_)
         if not len(column.labels):
             return NOTHING
@@ -61,6 +77,7 @@ class Aggregation(Step):
         self._order, self._starts = None if in_order else order, starts
         self._from = labels if len(labels) <= MOST_REMEMBERED else None
         sizes = np.diff(np.append(starts, len(labels)))
+        self._counts = sizes.astype(np.float64)
         widest = int(sizes.max())
         self._places = None
         if widest * len(starts) <= _SPARSE * len(labels):
@@ -70,7 +87,7 @@ class Aggregation(Step):
     def _reduced(self, values: Values, parameter: Values) -> Values:
         operator, starts = self._node.operator, self._starts
         if operator == "count":
-            return np.diff(np.append(starts, len(values))).astype(np.float64)
+            return self._counts
         if operator in _OF_ONE and len(starts) == len(values):
             return values
         ordered = values if self._order is None else values[self._order]
@@ -79,8 +96,7 @@ class Aggregation(Step):
         if operator in {"sum", "avg"} and self._places is not None:
             total = sums.last_axis(np.append(ordered, 0.0)[self._places])
             if not bool(total.overflowed().any()):
-                counts = np.diff(np.append(starts, len(values)))
-                return total.total() if operator == "sum" else total.mean(counts.astype(np.float64))
+                return total.total() if operator == "sum" else total.mean(self._counts)
         if operator == "quantile" and self._places is not None:
             inside = self._places < len(ordered)
             found = np.append(ordered, np.nan)[self._places]

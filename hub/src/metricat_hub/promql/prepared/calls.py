@@ -10,7 +10,7 @@ import numpy as np
 from metricat_hub.promql import functions, label_functions
 from metricat_hub.promql.nodes import Text, unwrapped
 from metricat_hub.promql.prepared.columns import NOTHING, Column, Derived, LabelSets, all_without_metadata
-from metricat_hub.promql.prepared.steps import Step
+from metricat_hub.promql.prepared.steps import Step, together
 from metricat_hub.promql.vector import Vector
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Mathematical(Step):
     __slots__ = ("_child", "_dropped", "_function")
 
     def __init__(self, node: Call, child: Step) -> None:
-        super().__init__(child.names, can_fail=child.can_fail or not child.names)
+        super().__init__(child.names, can_fail=child.can_fail or not child.is_distinct, is_distinct=True)
         self._function = functions.MATH[node.name]
         self._child = child
         self._dropped = Derived(all_without_metadata)
@@ -46,7 +46,8 @@ class Clamped(Step):
     __slots__ = ("_child", "_dropped", "_high", "_low")
 
     def __init__(self, node: Call, child: Step, bounds: Sequence[Step]) -> None:
-        super().__init__(None if any(one.names for one in bounds) else child.names)
+        can_fail = not child.is_distinct or any(one.can_fail for one in (child, *bounds))
+        super().__init__(together(child, *bounds), can_fail=can_fail, is_distinct=True)
         self._child = child
         self._low = None if node.name == "clamp_max" else bounds[0]
         self._high = None if node.name == "clamp_min" else bounds[-1]
@@ -93,7 +94,7 @@ class Absent(Step):
     __slots__ = ("_child", "_labels")
 
     def __init__(self, node: Call, child: Step) -> None:
-        super().__init__(child.names, can_fail=child.can_fail)
+        super().__init__(child.names, can_fail=child.can_fail, is_distinct=True)
         self._child = child
         self._labels: LabelSets = (label_functions.absent_labels(unwrapped(node.arguments[0])),)
 
@@ -124,7 +125,7 @@ class AsVector(Step):
     _LABELS: LabelSets = ((),)
 
     def __init__(self, child: Step) -> None:
-        super().__init__(child.names, can_fail=child.can_fail)
+        super().__init__(child.names, can_fail=child.can_fail, is_distinct=True)
         self._child = child
 
     def compute(self, round_: Round) -> Column:

@@ -69,12 +69,11 @@ class Rows:
 
     def chosen(self, labels: LabelSets, values: Values, mask: Mask) -> Column:
         """Return the rows where the mask is true."""
-        count = np.count_nonzero(mask)
-        if count == len(labels):
-            return Column(labels, values)
-        if not count:
-            return NOTHING
         key = mask.tobytes()
+        if b"\0" not in key:
+            return Column(labels, values)
+        if b"\1" not in key:
+            return NOTHING
         if labels is not self._from or key != self._mask:
             kept = tuple(compress(labels, mask.tolist()))
             if len(labels) > MOST_REMEMBERED:

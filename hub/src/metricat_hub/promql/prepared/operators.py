@@ -20,7 +20,7 @@ from metricat_hub.promql.prepared.columns import (
     all_without_metadata,
     check_distinct,
 )
-from metricat_hub.promql.prepared.steps import Step
+from metricat_hub.promql.prepared.steps import Constant, Step, together
 
 if TYPE_CHECKING:
     from metricat_hub.model.samples import Values
@@ -29,20 +29,13 @@ if TYPE_CHECKING:
     from metricat_hub.promql.vector import Indices
 
 
-def together(*steps: Step) -> frozenset[str] | None:
-    """Return the names of all metrics that these steps read; None: unknown."""
-    names = [one.names for one in steps]
-    known = [one for one in names if one is not None]
-    return frozenset().union(*known) if len(known) == len(names) else None
-
-
 class Negated(Step):
     """The unary minus."""
 
     __slots__ = ("_child", "_dropped")
 
     def __init__(self, child: Step) -> None:
-        super().__init__(child.names)
+        super().__init__(child.names, can_fail=child.can_fail or not child.is_distinct, is_distinct=True)
         self._child = child
         self._dropped = Derived(all_without_metadata)
 
@@ -75,34 +68,51 @@ class OfScalars(Step):
 class OfVectorAndScalar(Step):
     """An operator between a vector and a scalar, on either side."""
 
-    __slots__ = ("_dropped", "_node", "_rows", "_scalar", "_vector", "_vector_left")
+    __slots__ = (
+        "_compares",
+        "_constant",
+        "_dropped",
+        "_node",
+        "_operation",
+        "_rows",
+        "_scalar",
+        "_vector",
+        "_vector_left",
+    )
 
     def __init__(self, node: Binary, vector: Step, scalar: Step, *, vector_left: bool) -> None:
         compares = node.operator in COMPARISONS and not node.return_bool
-        drops = not compares and not vector.names
-        super().__init__(together(vector, scalar), can_fail=drops or vector.can_fail or scalar.can_fail)
+        fails = vector.can_fail or scalar.can_fail or not (compares or vector.is_distinct)
+        super().__init__(together(vector, scalar), can_fail=fails, is_distinct=not compares or vector.is_distinct)
         self._node = node
+        self._compares = node.operator in COMPARISONS
+        self._operation = functions.operation(node.operator)
         self._vector, self._scalar = vector, scalar
+        self._constant = (
+            scalar.constant if isinstance(scalar, Constant) and isinstance(scalar.constant, np.ndarray) else None
+        )
         self._vector_left = vector_left
         self._rows = Rows()
         self._dropped = Derived(all_without_metadata)
 
     def compute(self, round_: Round) -> Column:
         """Return the result for each series; for a comparison without `bool`, the series for which it is true."""
-        node = self._node
-        if self._vector_left:
+        scalar = self._constant
+        if scalar is not None:
+            vector = self._vector.column(round_)
+        elif self._vector_left:
             vector, scalar = self._vector.column(round_), self._scalar.scalar(round_)
         else:
             scalar, vector = self._scalar.scalar(round_), self._vector.column(round_)
-        if not len(vector.labels):
+        if not vector.labels:
             return NOTHING
         left, right = (vector.values, scalar) if self._vector_left else (scalar, vector.values)
-        if node.operator not in COMPARISONS:
-            return Column(self._dropped.of(vector.labels), functions.arithmetic(node.operator, left, right))
-        holds = functions.compared(node.operator, left, right)
-        if node.return_bool:
-            return Column(self._dropped.of(vector.labels), holds.astype(np.float64))
-        return self._rows.chosen(vector.labels, vector.values, holds)
+        found = self._operation(left, right)
+        if not self._compares:
+            return Column(self._dropped.of(vector.labels), found)
+        if self._node.return_bool:
+            return Column(self._dropped.of(vector.labels), found.astype(np.float64))
+        return self._rows.chosen(vector.labels, vector.values, found)
 
 
 @dataclass(slots=True)
@@ -122,7 +132,11 @@ class OfVectors(Step):
     __slots__ = ("_from", "_left", "_node", "_pairs", "_right", "_rows", "_stable")
 
     def __init__(self, node: Binary, left: Step, right: Step) -> None:
-        super().__init__(together(left, right))
+        matching = node.matching
+        of_all_labels = matching.cardinality == "one-to-one" and not matching.on and not matching.labels
+        is_distinct = of_all_labels and left.is_distinct and right.is_distinct
+        can_fail = left.can_fail or right.can_fail or not is_distinct
+        super().__init__(together(left, right), can_fail=can_fail, is_distinct=is_distinct)
         self._node = node
         self._left, self._right = left, right
         self._from: tuple[LabelSets, LabelSets] | None = None
@@ -169,7 +183,8 @@ class Intersection(Step):
     __slots__ = ("_chosen", "_from", "_intersects", "_labels", "_left", "_matching", "_right", "_stable")
 
     def __init__(self, node: Binary, left: Step, right: Step) -> None:
-        super().__init__(together(left, right), can_fail=left.can_fail or right.can_fail)
+        can_fail = left.can_fail or right.can_fail
+        super().__init__(together(left, right), can_fail=can_fail, is_distinct=left.is_distinct)
         self._matching = node.matching
         self._intersects = node.operator == "and"
         self._left, self._right = left, right
@@ -207,7 +222,7 @@ class Union(Step):
     __slots__ = ("_from", "_labels", "_left", "_matching", "_right", "_rows", "_stable")
 
     def __init__(self, node: Binary, left: Step, right: Step) -> None:
-        super().__init__(together(left, right))
+        super().__init__(together(left, right), is_distinct=left.is_distinct and right.is_distinct)
         self._matching = node.matching
         self._left, self._right = left, right
         self._from: tuple[LabelSets, LabelSets] | None = None

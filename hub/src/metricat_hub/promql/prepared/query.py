@@ -18,13 +18,14 @@ from metricat_hub.promql.nodes import (
     Number,
     RangeSelector,
     Selector,
+    Subquery,
     Text,
     kind,
     unwrapped,
 )
 from metricat_hub.promql.prepared import calls, operators
 from metricat_hub.promql.prepared.aggregation import Aggregation
-from metricat_hub.promql.prepared.selections import Rollup, Selection, SharedRange, names_of
+from metricat_hub.promql.prepared.selections import Rollup, Selection, SharedRange, SharedSamples, names_of
 from metricat_hub.promql.prepared.steps import Constant, General, Step
 from metricat_hub.promql.printing import text
 from metricat_hub.promql.rollups import EXTRAPOLATED, OF_ONE_WINDOW, ROLLUPS
@@ -62,7 +63,8 @@ class Preparation:
         """Compile queries of a round that records samples of some metrics."""
         self._steps: dict[str, Step] = {}
         self._recorded = recorded
-        self._ranges: dict[tuple[int, int], SharedRange] = {}
+        self._shared_samples: dict[int, list[SharedSamples]] = {}
+        """By offset."""
 
     def prepare(self, query: str) -> Prepared | None:
         """Compile a query for repeated evaluation; return None if its value is a range vector.
@@ -143,6 +145,10 @@ class Preparation:
 
     def _rollup(self, node: Call) -> Step:
         [argument] = [one for one in map(unwrapped, node.arguments) if kind(one) == "matrix"]
+        if isinstance(argument, Subquery) and len(node.arguments) == 1:
+            inner = unwrapped(argument.expression)
+            is_distinct = isinstance(inner, Selector) and not inner.modifier and names_of(inner.matchers) is not None
+            return General(node, can_fail=not is_distinct, is_distinct=is_distinct)
         if not isinstance(argument, RangeSelector) or argument.selector.modifier or node.name in _NOT_PREPARED:
             return General(node)
         scalars = [self._step(one) for one in node.arguments if kind(one) != "matrix"]
@@ -155,5 +161,9 @@ class Preparation:
         names = names_of(selector.matchers)
         if function not in OF_ONE_WINDOW or selector.at is not None or not names or names & set(self._recorded):
             return None
-        key = argument.range, selector.offset
-        return self._ranges.setdefault(key, SharedRange(*key))
+        samples = self._shared_samples.setdefault(selector.offset, [])
+        found = next((range_ for one in samples if (range_ := one.range(argument.range))), None)
+        if found is None:
+            samples.append(SharedSamples(selector.offset))
+            found = samples[-1].range(argument.range)
+        return found

@@ -8,7 +8,7 @@ import numpy as np
 
 from metricat_hub.model.labels import NAME
 from metricat_hub.model.ports import Hints, NewestSamples, SampleBlocks
-from metricat_hub.model.samples import is_stale
+from metricat_hub.model.samples import is_sample
 from metricat_hub.promql.prepared.columns import NOTHING, Column, Derived, Rows, Stable, all_without_metadata
 from metricat_hub.promql.prepared.steps import General, Step
 from metricat_hub.promql.rollups import OF_ONE_WINDOW, ROLLUPS, of_one_window
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from metricat_hub.promql.windows import Together
 
 _KEEP_NAMES = frozenset({"first_over_time", "last_over_time"})
+_SIMILAR = 6
+"""A round reads ranges together if the longest is at most so many times the shortest."""
+_NO_VALUES = np.empty(0)
 
 
 def names_of(matchers: Sequence[Matcher]) -> frozenset[str] | None:
@@ -40,7 +43,8 @@ class Selection(Step):
     __slots__ = ("_general", "_node", "_rows", "_stable")
 
     def __init__(self, node: Selector) -> None:
-        super().__init__(names_of(node.matchers), can_fail=False)
+        names = names_of(node.matchers)
+        super().__init__(names, can_fail=False, is_distinct=names is not None)
         self._node = node
         self._stable = Stable()
         self._rows = Rows()
@@ -54,14 +58,15 @@ class Selection(Step):
             usage = context.usage
             column = round_.newest.newest(node.matchers, end - context.lookback + 1, end, usage)
             if column is not None:
-                usage.limits.check_series(len(column.labels))
-                usage.read(len(column.labels))
+                if column.labels:
+                    usage.limits.check_series(len(column.labels))
+                    usage.read(len(column.labels))
                 return column
         found = self._read(round_)
         if isinstance(found, NewestSamples):
             if not len(found.values):
                 return NOTHING
-            return self._rows.chosen(self._stable(found.labels), found.values, ~is_stale(found.values))
+            return self._rows.chosen(self._stable(found.labels), found.values, is_sample(found.values))
         return self._general.column(round_)  # the query has these samples already
 
     def _read(self, round_: Round) -> Sequence[Series]:
@@ -71,73 +76,112 @@ class Selection(Step):
         return context.select(node.matchers, end - context.lookback + 1, end, newest=True)
 
 
-class SharedRange:
-    """Range selectors with one range and offset. A round reads their samples at once.
+class SharedSamples:
+    """Range selectors with one offset and similar ranges. A round reads their samples at once.
 
     A scrape target is one block of samples then, not one for each selector.
     """
 
-    def __init__(self, range_: int, offset: int) -> None:
-        self._range = range_
+    def __init__(self, offset: int) -> None:
         self._offset = offset
         self._selectors: dict[tuple[Matcher, ...], int] = {}
-        self._functions: dict[str, set[int]] = {}
-        """The places of the selectors of each function."""
+        self._ranges: dict[int, SharedRange] = {}
         self._read: tuple[tuple[Matcher, ...], ...] = ()
         self._round: Round | None = None
         self._found: Selections | None = None
-        self._samples: list[Together] = []
-        self._results: dict[str, Result] = {}
+
+    def range(self, range_: int) -> SharedRange | None:
+        """Return the selectors with a range; None: the range differs too much from the others."""
+        ranges = (range_, *self._ranges)
+        if max(ranges) > _SIMILAR * min(ranges):
+            return None
+        return self._ranges.setdefault(range_, SharedRange(range_, self))
+
+    def add(self, matchers: tuple[Matcher, ...]) -> int:
+        """Add a selector, and return its place."""
+        return self._selectors.setdefault(matchers, len(self._selectors))
+
+    def end(self, round_: Round) -> int:
+        """Return the end of the ranges at the time of a round."""
+        return round_.context.query.end - self._offset
+
+    def found(self, round_: Round) -> Selections | None:
+        """Return the samples of the longest range; None: they cannot be read at once."""
+        if self._round is not round_:
+            self._found = self._select(round_)
+            self._round = round_
+        return self._found
+
+    def _select(self, round_: Round) -> Selections | None:
+        context = round_.context
+        if round_.batches is None or context.tier is not None:
+            return None
+        if len(self._read) < len(self._selectors):
+            self._read = tuple(self._selectors)
+        context.usage.check()
+        reading = context.usage.reading()
+        start, end = self.end(round_) - max(self._ranges) + 1, self.end(round_)
+        hints = Hints(range=min(self._ranges), reserve=reading)
+        found = round_.batches.select_many(self._read, start, end, hints)
+        if found is None or not isinstance(found.series, SampleBlocks):
+            return None
+        context.usage.read(sum(one.values.size for one in found.series.blocks), reading)
+        return found
+
+
+class SharedRange:
+    """Range selectors with one range and offset, and the functions of their samples."""
+
+    def __init__(self, range_: int, samples: SharedSamples) -> None:
+        self._range = range_
+        self._samples = samples
+        self._functions: dict[str, set[int]] = {}
+        """The places of the selectors of each function."""
+        self._round: Round | None = None
+        self._windows: list[Together] = []
+        self._results: dict[str, Result | None] = {}
+        self._from: Sequence[Indices] = ()
+        self._masks: dict[str, Mask] = {}
+        """For each function, the series of its selectors, if their places are those of `from`."""
 
     def add(self, matchers: tuple[Matcher, ...], function: str) -> int:
         """Add a selector with a function, and return the index of the selector."""
-        place = self._selectors.setdefault(matchers, len(self._selectors))
+        place = self._samples.add(matchers)
         self._functions.setdefault(function, set()).add(place)
         return place
 
     def result(self, function: str, round_: Round) -> Result | None:
         """Return the values of the function for each series of its selectors; None: compute each selector."""
         if self._round is not round_:
-            self._found, self._samples, self._results = None, [], {}
-            self._select(round_)
+            self._windows, self._results = [], {}
             self._round = round_
-        if self._found is None:
-            return None
-        result = self._results.get(function)
-        if result is None:
-            result = self._results[function] = self._computed(function, self._found)
+        if function not in self._results:
+            found = self._samples.found(round_)
+            self._results[function] = None if found is None else self._computed(function, found, round_)
             if len(self._results) == len(self._functions):
-                self._samples = []
-        return result
+                self._windows = []
+        return self._results[function]
 
-    def _select(self, round_: Round) -> None:
-        context = round_.context
-        if round_.batches is None or context.tier is not None:
-            return
-        if len(self._read) < len(self._selectors):
-            self._read = tuple(self._selectors)
-        context.usage.check()
-        reading = context.usage.reading()
-        end = context.query.end - self._offset
-        found = round_.batches.select_many(
-            self._read, end - self._range + 1, end, Hints(range=self._range, reserve=reading)
-        )
-        if found is None or not isinstance(found.series, SampleBlocks):
-            return
-        context.usage.read(sum(one.values.size for one in found.series.blocks), reading)
-        ends = np.array([end])
-        self._samples = list(together(of_blocks(found.series, ends - self._range, ends)))
-        self._found = found
+    def _computed(self, function: str, found: Selections, round_: Round) -> Result:
+        assert isinstance(found.series, SampleBlocks)  # noqa: S101 # as selected
+        if not self._windows:
+            ends = np.array([self._samples.end(round_)])
+            self._windows = list(together(of_blocks(found.series, ends - self._range, ends)))
+        mask = self._mask(function, found)
+        windows = self._windows if mask.all() else [one.chosen(mask) for one in self._windows]
+        values, present = _values(function, windows, len(mask), (), _NO_VALUES)
+        return Result(found, values, present, bool(present[mask].all()))
 
-    def _computed(self, function: str, found: Selections) -> Result:
-        own, count = self._functions[function], len(found.series.labels)
-        samples = self._samples
-        if len(own) < len(self._selectors):
-            mask = np.zeros(count, dtype=bool)
-            for place in own:
+    def _mask(self, function: str, found: Selections) -> Mask:
+        """Return the series of the selectors of a function."""
+        if found.places is not self._from:
+            self._from, self._masks = found.places, {}
+        mask = self._masks.get(function)
+        if mask is None:
+            mask = self._masks[function] = np.zeros(len(found.series.labels), dtype=bool)
+            for place in self._functions[function]:
                 mask[found.places[place]] = True
-            samples = [one.chosen(mask) for one in samples]
-        return Result(found, *_values(function, samples, count, (), np.empty(0)))
+        return mask
 
 
 class Result(NamedTuple):
@@ -146,6 +190,8 @@ class Result(NamedTuple):
     found: Selections
     values: Values
     present: Mask
+    is_complete: bool
+    """Whether all values exist."""
 
 
 def _values(
@@ -173,7 +219,8 @@ class Rollup(Step):
     ) -> None:
         names = names_of(argument.selector.matchers)
         # The series of one metric differ in other labels than the name.
-        super().__init__(names, can_fail=names is None or any(one.can_fail for one in scalars))
+        can_fail = names is None or any(one.can_fail for one in scalars)
+        super().__init__(names, can_fail=can_fail, is_distinct=names is not None)
         self._name = node.name
         self._argument = argument
         self._scalars = scalars
@@ -191,7 +238,7 @@ class Rollup(Step):
         """Return the value of the function for each series with enough samples."""
         shared = self._shared and self._shared.result(self._name, round_)
         if shared:
-            return self._chosen(*shared)
+            return self._chosen(shared)
         selector, evaluator = self._argument.selector, round_.evaluator
         found = evaluator.range_series(self._argument, self._name)
         if not isinstance(found, SampleBlocks):
@@ -214,12 +261,15 @@ class Rollup(Step):
     def _named(self, result: Column) -> Column:
         return result if self._name in _KEEP_NAMES else Column(self._dropped.of(result.labels), result.values)
 
-    def _chosen(self, found: Selections, values: Values, present: Mask) -> Column:
+    def _chosen(self, result: Result) -> Column:
         """Return the series of this selector from those of several selectors."""
-        places = found.places[self._place]
-        if places is not self._places:
-            self._labels = self._stable([found.series.labels[place] for place in places.tolist()])
-            self._places = places
+        places = result.found.places[self._place]
         if not len(places):
             return NOTHING
-        return self._named(self._rows.chosen(self._labels, values[places], present[places]))
+        if places is not self._places:
+            self._labels = self._stable([result.found.series.labels[place] for place in places.tolist()])
+            self._places = places
+        values = result.values[places]
+        if result.is_complete:
+            return self._named(Column(self._labels, values))
+        return self._named(self._rows.chosen(self._labels, values, result.present[places]))

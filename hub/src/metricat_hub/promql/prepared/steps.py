@@ -58,13 +58,15 @@ class Round:
 class Step(ABC):
     """Evaluates a part of a query. It caches data that rarely changes between evaluations. Not thread-safe."""
 
-    __slots__ = ("_result", "_round", "_version", "can_fail", "names", "uses")
+    __slots__ = ("_result", "_round", "_version", "can_fail", "is_distinct", "names", "uses")
 
-    def __init__(self, names: frozenset[str] | None, *, can_fail: bool = True) -> None:
+    def __init__(self, names: frozenset[str] | None, *, can_fail: bool = True, is_distinct: bool = False) -> None:
         self.names = names
         """The names of all metrics that the step reads; None: unknown."""
         self.can_fail = can_fail
         """Whether the evaluation may raise an error for some series. Only other steps can be skipped if not needed."""
+        self.is_distinct = is_distinct
+        """Whether the series always differ in other labels than the metric name. They stay distinct without names."""
         self.uses = 0
         """The number of steps and queries that use the result of the step."""
         self._round: Round | None = None
@@ -77,16 +79,15 @@ class Step(ABC):
 
     def value(self, round_: Round) -> Value:
         """Return the value at the time of the round, computed once for each round."""
-        if self.uses < 2:
-            return self.compute(round_)
-        if self._round is not round_ or not self._is_current(round_):
+        return self.compute(round_) if self.uses < 2 else self._once(round_)
+
+    def _once(self, round_: Round) -> Value:
+        if self._round is not round_ or (self._version < round_.version and not self._is_current(round_)):
             self._result = self.compute(round_)
             self._round, self._version = round_, round_.version
         return self._result
 
     def _is_current(self, round_: Round) -> bool:
-        if self._version == round_.version:
-            return True
         if self.names is None:
             return False
         recorded = round_.recorded
@@ -94,7 +95,7 @@ class Step(ABC):
 
     def column(self, round_: Round) -> Column:
         """Return the value of a step that is a vector."""
-        value = self.value(round_)
+        value = self.compute(round_) if self.uses < 2 else self._once(round_)
         assert isinstance(value, Column)  # noqa: S101 # the parser has checked the types
         return value
 
@@ -110,8 +111,8 @@ class General(Step):
 
     __slots__ = ("_node", "_rows", "_stable")
 
-    def __init__(self, node: Node) -> None:
-        super().__init__(None)
+    def __init__(self, node: Node, *, can_fail: bool = True, is_distinct: bool = False) -> None:
+        super().__init__(None, can_fail=can_fail, is_distinct=is_distinct)
         self._node = node
         self._stable = Stable()
         self._rows = Rows()
@@ -127,12 +128,19 @@ class General(Step):
 class Constant(Step):
     """A number or a text."""
 
-    __slots__ = ("_value",)
+    __slots__ = ("constant",)
 
-    def __init__(self, value: Values | str) -> None:
+    def __init__(self, constant: Values | str) -> None:
         super().__init__(frozenset(), can_fail=False)
-        self._value = value
+        self.constant = constant
 
     def compute(self, round_: Round) -> Value:  # noqa: ARG002 # the same in each round
         """Return the value."""
-        return self._value
+        return self.constant
+
+
+def together(*steps: Step) -> frozenset[str] | None:
+    """Return the names of all metrics that these steps read; None: unknown."""
+    names = [one.names for one in steps]
+    known = [one for one in names if one is not None]
+    return frozenset().union(*known) if len(known) == len(names) else None

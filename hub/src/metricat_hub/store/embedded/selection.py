@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from metricat_hub.store.embedded.windows import Layout
 
 _MOST_WARNINGS = 10
+_NO_TIMES, _NO_VALUES = np.empty(0, np.int64), np.empty(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +81,10 @@ def select_many(
         return None
     with core.index_mutex:
         found = core.index.match_many(selectors)
-    if not len(found.numbers) or len(found.numbers) > core.settings.query_series:
+    if not len(found.numbers):
+        nothing = NewestSamples((), _NO_TIMES, _NO_VALUES) if hints.newest else SampleBlocks((), [])
+        return Selections(nothing, found.places)
+    if len(found.numbers) > core.settings.query_series:
         return None
     layout = tiers.choose(hints, end - start, len(found.numbers))
     if [one.layout for one in plan(core.progress, layout, start, end)] != [RAW]:

@@ -8,8 +8,15 @@ import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import TypeAlias
 
     from numpy.typing import NDArray
+
+    Found: TypeAlias = tuple[int, NDArray[np.intp], NDArray[np.intp]]
+    """The index of a table, indices of series in the numbers, and the columns of these series in the table."""
+
+_MOST_FOUND, _MOST_NUMBERS = 8, 10_000
+"""The most results that an index keeps, and the most series of one of them."""
 
 
 class TableIndex:
@@ -22,12 +29,24 @@ class TableIndex:
         self._places = np.argsort(series, kind="stable").astype(np.int32)
         """The places in all tables, one after the other, by series."""
         self._series = series[self._places]
+        self._found: dict[int, tuple[NDArray[np.int32], list[Found]]] = {}
+        """By `id` of the numbers: the selectors of rules have the same object in each round."""
 
-    def find(self, numbers: NDArray[np.int32]) -> Iterator[tuple[int, NDArray[np.intp], NDArray[np.intp]]]:
-        """Yield the index of each table that has some of these series, indices in `numbers`, and their columns.
+    def find(self, numbers: NDArray[np.int32]) -> list[Found]:
+        """Return the tables that have some of these series, in their order.
 
-        `numbers` must ascend, and the yielded indices in `numbers` ascend.
+        `numbers` must ascend, and the returned indices in `numbers` ascend. The caller must not change the arrays.
         """
+        known = self._found.get(id(numbers))
+        if known is None or known[0] is not numbers:
+            known = numbers, list(self._search(numbers))
+            if len(numbers) <= _MOST_NUMBERS:
+                if len(self._found) >= _MOST_FOUND:
+                    self._found = {}
+                self._found[id(numbers)] = known
+        return known[1]
+
+    def _search(self, numbers: NDArray[np.int32]) -> Iterator[Found]:
         first = self._series.searchsorted(numbers)
         counts = self._series.searchsorted(numbers, "right") - first
         rows = np.repeat(np.arange(len(numbers)), counts)

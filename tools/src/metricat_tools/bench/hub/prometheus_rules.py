@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import cramjam
 import numpy as np
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from metricat_hub.evaluation.rules import Group, Rule
     from metricat_hub.model.labels import Labels
+    from metricat_hub.model.samples import Values
     from metricat_tools.bench.hub.pages import Page
     from metricat_tools.bench.hub.programs import Server
 
@@ -45,6 +46,20 @@ _PAST = re.compile(r"([\w:]+)\{[^{}]*\}(?:\[| offset )")
 """The name of a metric whose older samples an expression reads."""
 _ONE_BLOCK = ("--storage.tsdb.min-block-duration=15d", "--storage.tsdb.max-block-duration=15d")
 """Without compaction, whose CPU time is not that of rules. The head also accepts all of the history then."""
+
+
+class History(NamedTuple):
+    """The history of recorded series. Step and length are in milliseconds."""
+
+    step: int
+    length: int
+    series: Sequence[Labels]
+    values: Values
+    """The newest values."""
+
+    def at(self, random: np.random.Generator) -> Values:
+        """Return the newest values with small changes, as those of a node that is not busy."""
+        return self.values * (1 + random.normal(0, 0.001, len(self.values)))
 
 
 class Rules:
@@ -68,7 +83,7 @@ class Rules:
     def round_seconds(
         self,
         groups: Sequence[Group],
-        histories: Sequence[tuple[int, int, Sequence[Labels]]],
+        histories: Sequence[History],
         scrapes: int,
         interval: int,
     ) -> float:
@@ -76,7 +91,7 @@ class Rules:
 
         Args:
             groups: the groups of rules.
-            histories: step and length in milliseconds, and recorded series that have samples for so long.
+            histories: those of recorded series.
             scrapes: the number of scrapes before the first round.
             interval: seconds between two rounds.
         """
@@ -151,17 +166,18 @@ def _check(server: Server) -> None:
         raise ToolError(f"Prometheus cannot evaluate {len(failed)} rules. The first is {failed[0]}")
 
 
-def _remember(server: Server, histories: Sequence[tuple[int, int, Sequence[Labels]]], past: set[str], now: int) -> None:
+def _remember(server: Server, histories: Sequence[History], past: set[str], now: int) -> None:
     """Give recorded series the history that the hub has. Series whose older samples no rule reads have none."""
     random = np.random.default_rng(2)
     moments = []
-    for step, length, series in histories:
-        names = [text(one) for one in series if metric_name(one) in past]
-        encoder = SeriesEncoder({})
-        moments += [(at, names, encoder) for at in range(now - length, now - 10 * _STEP, step)]
+    for history in histories:
+        read = [place for place, one in enumerate(history.series) if metric_name(one) in past]
+        own = History(history.step, history.length, [history.series[place] for place in read], history.values[read])
+        encoder, names = SeriesEncoder({}), [text(one) for one in own.series]
+        moments += [(at, own, names, encoder) for at in range(now - own.length, now - 10 * _STEP, own.step)]
     # In the order of time, because the encoder adds a series `up` to each page.
-    for at, names, encoder in sorted(moments, key=lambda one: one[0]):
-        values = (50 + random.normal(0, 1, len(names))).tolist()
+    for at, own, names, encoder in sorted(moments, key=lambda one: one[0]):
+        values = own.at(random).tolist()
         page = "\n".join(f"{name} {value!r}" for name, value in zip(names, values, strict=True))
         _write(server, encoder, page.encode(), at)
 

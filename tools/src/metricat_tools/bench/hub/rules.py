@@ -16,6 +16,7 @@ from metricat_hub.model.samples import Batch
 from metricat_hub.promql.limits import Limits
 from metricat_hub.store.alert_states import AlertStates
 from metricat_hub.store.embedded import EmbeddedStore
+from metricat_hub.use_cases.cancellation import Cancellation
 from metricat_hub.use_cases.queries import Queries
 from metricat_hub.use_cases.rules import Rules
 from metricat_tools.bench.hub import data_set, pages, prometheus_rules
@@ -23,8 +24,6 @@ from metricat_tools.bench.hub.report import Figure
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from metricat_hub.model.labels import Labels
 
 _SERIES, _STEP, _INTERVAL = 691, 10_000, 30_000
 _GOALS = {1: 15, 100: 250}
@@ -70,22 +69,25 @@ class _Nodes:
         for status in self.rules.groups():
             self.rules.evaluate(status.group, self.now - _STEP)
 
-    def histories(self) -> list[tuple[int, int, list[Labels]]]:
-        """Return step and length of the histories, and the recorded series that have them."""
+    def histories(self) -> list[prometheus_rules.History]:
+        """Return the histories of recorded series."""
         found = []
+        newest = Queries(self.store, Limits()).instant('{__name__=~"metricat:.+"}', self.now - _STEP, Cancellation(60))
+        values = dict(zip(newest.labels, newest.values.tolist(), strict=True))
         for (step, length), name in zip(_HISTORIES, ("metricat-recording", "metricat-baseline"), strict=True):
             [status] = [one for one in self.rules.groups() if one.group.name == name]
-            found.append((step, length, sorted({one for rule in status.rules for one in rule.state.series})))
+            series = sorted({one for rule in status.rules for one in rule.state.series if one in values})
+            found.append(prometheus_rules.History(step, length, series, np.array([values[one] for one in series])))
         return found
 
     def remember(self) -> None:
         """Give recorded series a history. Their last values repeat with small changes."""
         random = np.random.default_rng(2)
-        for step, length, labels in self.histories():
-            numbers = self.store.resolve(labels)
-            times = np.arange(self.now - length, self.now - 10 * _STEP, step)
+        for one in self.histories():
+            numbers = self.store.resolve(one.series)
+            times = np.arange(self.now - one.length, self.now - 10 * _STEP, one.step)
             for at, moment in enumerate(times.tolist()):
-                values = 50 + random.normal(0, 1, len(numbers))
+                values = one.at(random)
                 self.store.append_any_age(Batch(numbers, np.full(len(numbers), moment), values))
                 if at % 20 == 0:
                     self.store.maintain()
