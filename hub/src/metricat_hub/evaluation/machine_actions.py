@@ -29,6 +29,7 @@ ACTIONS: Final[Mapping[str, str]] = {
         "Find the module with node_edac_csrow_correctable_errors_total and ..._uncorrectable_errors_total, or run "
         "edac-util -v on the node. Replace the module."
     ),
+    "NodeRebootRequired": "Run cat /run/reboot-required.pkgs on the node: it lists the packages. Reboot the node.",
     "NodeTemperatureHigh": "Move load off the machine. Check for stopped fans and a hot server room.",
     "CertificateExpiresSoon": (
         "Renew the certificate, and check that the program that renews it runs: systemctl list-timers."
