@@ -1,4 +1,6 @@
-// Apply the chosen theme before the first paint. It is a module of its own because the main script is larger.
+// Apply the chosen theme before the first paint, and send the first requests. The main script is larger and comes later.
+import { sendEarly } from "./api/early";
 import { applyTheme, readTheme } from "./state/theme_choice";
 
 applyTheme(readTheme());
+sendEarly();

@@ -1,5 +1,6 @@
 // Requests to the hub's API, with typed errors.
 import { signal } from "@preact/signals";
+import { KEY, takeEarly } from "./early";
 
 export type ErrorKind =
   | "network"
@@ -46,8 +47,6 @@ export class ApiError extends Error {
     this.kind = status === 0 ? "network" : (KINDS[status] ?? (status >= 500 ? "server" : "invalid"));
   }
 }
-
-const KEY = "metricat.key";
 
 /** The API key of this tab; empty: the cookies of a session identify the user. */
 export const apiKey = signal(sessionStorage.getItem(KEY) ?? "");
@@ -111,7 +110,9 @@ async function send(method: Method, path: string, options: Options): Promise<Res
     body = JSON.stringify(options.body);
   }
   try {
-    return await fetch(withQuery(path, options.query), { method, headers, body, signal: options.signal ?? null });
+    const url = withQuery(path, options.query);
+    const early = method === "GET" && !options.anonymous ? takeEarly(url) : undefined;
+    return await (early ?? fetch(url, { method, headers, body, signal: options.signal ?? null }));
   } catch (error) {
     if (error instanceof DOMException && error.name === "AbortError") throw error;
     throw new ApiError(0, "");

@@ -1,6 +1,7 @@
 // Who uses the page.
 import { effect, signal } from "@preact/signals";
 import { ApiError, apiKey, rejected, request, useApiKey } from "../api/client";
+import { keyOfLink } from "../api/early";
 import type { Me } from "../api/types";
 
 export type SessionState = "unknown" | "signed-out" | "signed-in" | "failed";
@@ -19,7 +20,7 @@ export function may(scope: "read" | "write" | "edit" | "admin"): boolean {
 
 /** Find out who uses the page. A link `#key=KEY`, as `metricat up` prints it, brings an API key or a token of Kubernetes. */
 export async function start(): Promise<void> {
-  const key = /^#key=([\w.-]+)$/.exec(window.location.hash)?.[1];
+  const key = keyOfLink();
   if (key) {
     useApiKey(key);
     history.replaceState(null, "", window.location.pathname + window.location.search);
