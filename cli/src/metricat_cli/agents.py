@@ -79,12 +79,22 @@ def scrape(api: ApiServer, agent: Agent, collectors: Sequence[str]) -> Page | st
     except ApiError as error:
         if isinstance(error.__cause__, TimeoutError):
             return "the agent did not respond in time"
-        secured = error.code == UNAUTHORIZED or (error.code == FORBIDDEN and "pods/proxy" not in str(error))
-        if secured or (agent.tls and error.code):
-            why = "the agent requires credentials (spec.agent.web), which the proxy does not send"
-            return f"{why}: {error}. Query its Prometheus instead"
+        if why := lacks_credentials(error, tls=agent.tls):
+            return f"the agent {why}, which the proxy does not send: {error}. Query its Prometheus instead"
         return str(error)
     return parse(content.decode(errors="replace"), time.monotonic())
+
+
+def lacks_credentials(error: ApiError, *, tls: bool) -> str:
+    """Return whether an agent refused a scrape because it requires credentials, as text; empty if it did not.
+
+    A failed request to an agent with TLS may have this cause, because the API server presents no client certificate.
+    """
+    if error.code == FORBIDDEN and "pods/proxy" in str(error):
+        return ""
+    if error.code in (UNAUTHORIZED, FORBIDDEN):
+        return "requires credentials (spec.agent.web)"
+    return "may require credentials (spec.agent.web)" if tls and error.code else ""
 
 
 def scrape_all(api: ApiServer, agents: Sequence[Agent], collectors: Sequence[str]) -> dict[Agent, Page | str]:

@@ -164,7 +164,11 @@ def _update(done: Migration, value: str, content: Any) -> None:
         path = "agent.updateStrategy.maxUnavailable"
         done.set(f"{value}.rollingUpdate.maxUnavailable", path, rolling["maxUnavailable"])
     if _map(content).get("type", "RollingUpdate") != "RollingUpdate":
-        done.note(f"{value}.type", Outcome.LOST, "Agents are updated one after the other (RollingUpdate).")
+        done.note(
+            f"{value}.type",
+            Outcome.LOST,
+            "The operator always uses RollingUpdate. Set spec.agent.updateStrategy.maxUnavailable.",
+        )
 
 
 def _service(done: Migration, value: str, content: Any) -> None:

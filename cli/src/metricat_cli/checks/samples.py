@@ -38,17 +38,23 @@ def _scrape(api: ApiServer, target: ClusterTarget) -> Check:
     try:
         page = api.pod(target.namespace, name, agents.port(pods[0]), "/metrics", tls=target.scheme == "https")
     except ApiError as error:
-        secured = error.code in (401, 403) or target.scheme == "https"
-        message = f"{error}"
-        if secured:
-            return Check(section, _AGENT, State.WARNING, f"The agent requires credentials (spec.agent.web): {message}")
-        return Check(section, _AGENT, State.FAILED, message, f"kubectl logs -n {target.namespace} {name}")
+        return _refused(target, name, error)
     number = sum(1 for line in page.splitlines() if line and not line.startswith(b"#"))
     if not number:
         return Check(
             section, _AGENT, State.FAILED, f"{name} returns no sample.", f"kubectl logs -n {target.namespace} {name}"
         )
     return Check(section, _AGENT, message=f"{name}: {number} samples")
+
+
+def _refused(target: ClusterTarget, name: str, error: ApiError) -> Check:
+    """Return the result for a scrape that failed: a warning if the agent requires credentials."""
+    section = str(target)
+    if error.code == FORBIDDEN and "pods/proxy" in str(error):
+        return Check(section, _AGENT, State.SKIPPED, str(error))
+    if why := agents.lacks_credentials(error, tls=target.scheme == "https"):
+        return Check(section, _AGENT, State.WARNING, f"The agent {why}: {error}")
+    return Check(section, _AGENT, State.FAILED, str(error), f"kubectl logs -n {target.namespace} {name}")
 
 
 def _query(api: ApiServer, target: ClusterTarget, prometheus: PrometheusClient | None) -> Check:

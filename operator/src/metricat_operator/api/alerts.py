@@ -63,7 +63,7 @@ def _level_model(alert: Alert, level_index: int) -> type[Model]:
             Field(
                 default=level.duration,
                 alias="for",
-                description="How long the expression must be true before the level fires.",
+                description="How long the expression must be true.",
             ),
         ),
     }
