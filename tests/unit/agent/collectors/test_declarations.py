@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import io
+import pkgutil
 import re
 from collections import Counter
 from contextlib import redirect_stdout
@@ -10,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from metricat_agent.collectors import Filter
+from metricat_agent import collectors
+from metricat_agent.collectors import Collector, Filter, portable
 from metricat_agent.collectors.catalog import COLLECTORS
 from metricat_agent.config import settings
 from metricat_agent.push import metrics as push
@@ -29,6 +32,13 @@ ALL = [
     *FAMILIES,
     *push.FAMILIES,
 ]
+
+
+def test_every_collector_is_in_the_catalog() -> None:
+    for module in pkgutil.iter_modules(collectors.__path__, f"{collectors.__name__}."):
+        importlib.import_module(module.name)
+    declared = {one for one in Collector.__subclasses__() if one.__module__ != portable.__name__}
+    assert {one for one in declared if one.__module__.startswith(collectors.__name__)} == set(COLLECTORS.values())
 
 
 def test_no_family_is_declared_twice() -> None:
