@@ -43,8 +43,9 @@ html_copy_source = False
 html_show_sphinx = False
 # The site works without Internet: no script or font comes from another host.
 # Without mermaid, which `make docs` installs by npm, diagrams show their source.
-html_static_path = ["diagrams.js", *(str(path) for path in [MERMAID] if path.exists())]
-html_js_files = [path.name for path in [MERMAID] if path.exists()] + ["diagrams.js"]
+html_static_path = ["site.css", "headings.js", "diagrams.js", *(str(path) for path in [MERMAID] if path.exists())]
+html_js_files = [path.name for path in [MERMAID] if path.exists()] + ["diagrams.js", "headings.js"]
+html_css_files = ["site.css"]
 copybutton_exclude = ".linenos, .gp, .go"
 copybutton_prompt_text = r"\$ "
 copybutton_prompt_is_regexp = True
