@@ -26,6 +26,8 @@ HUB = {
     "hub.alertmanager.webhook.labels.release": "demo",
 }
 """Chart values that run the hub over the stack's Prometheus and Alertmanager, without TLS."""
+BUSY = {"crds.upgradeJob.activeDeadlineSeconds": "120"}
+"""Chart values for a machine whose CPUs are busy: the pod of the Job that applies the CRDs starts slowly."""
 
 
 def install_metricat(kubectl: Kubectl, images: Mapping[str, str]) -> None:
@@ -33,7 +35,7 @@ def install_metricat(kubectl: Kubectl, images: Mapping[str, str]) -> None:
 
     The hub runs if it has an image. It is ready only after a MonitoringTarget names a Prometheus.
     """
-    values = {"defaultTarget.enabled": "false", **(HUB if "hub" in images else {})}
+    values = {"defaultTarget.enabled": "false", **BUSY, **(HUB if "hub" in images else {})}
     for component, image in images.items():
         repository, tag = split(image)
         values |= {f"image.{component}.repository": repository, f"image.{component}.tag": tag}
