@@ -40,6 +40,13 @@ _WATCH_SECONDS_WITHOUT_BOOKMARKS = 60
 # The API server sends a bookmark every 60 to 75 s: a longer time without data means a dead connection.
 _WATCH_TIMEOUT = aiohttp.ClientTimeout(total=_WATCH_SECONDS + 30, sock_connect=10, sock_read=90)
 _PAGE = 50
+_MAX_BYTES = 32 << 20
+"""Maximum size of a response in bytes, decompressed. A page of the largest objects has about 20 MB."""
+_MAX_LINE = 8 << 20
+"""Maximum size of a watch event in bytes. The API server accepts objects of at most 3 MB."""
+_MAX_MESSAGE = 4096
+_REASON = re.compile(r"[A-Za-z]([A-Za-z0-9_,:]{0,1000}[A-Za-z0-9_])?", re.ASCII)
+"""The reasons that a condition may have. An admission webhook may send any text as reason."""
 _ESCAPED = re.compile("[\x7f-\uffff]")
 _JSON = "application/json"
 _METHODS = {
@@ -176,7 +183,10 @@ class Client:
                 limit=_PAGE,
                 _continue=token or None,
             ) as response:
-                items, version, token = parse_page(await response.read(), kind)
+                before = token
+                items, version, token = parse_page(await _read(response), kind)
+                if token and token == before:
+                    raise InvalidResponseError("the list continues with the same page")
             yield items, version
             if not token:
                 return
@@ -203,6 +213,8 @@ class Client:
             try:
                 async for chunk in response.content.iter_any():
                     *lines, rest = (rest + chunk).split(b"\n")
+                    if len(rest) > _MAX_LINE:
+                        raise InvalidResponseError(f"a watch event has more than {_MAX_LINE} bytes")
                     for line in filter(None, lines):
                         event_type, found = parse_event(line, kind)
                         if event_type == "ERROR":
@@ -262,14 +274,14 @@ class Client:
         try:
             path = kind.path(namespace, name)
             async with self._request("delete", kind, path, body=body, propagation_policy="Background") as response:
-                parse_deletion(await response.read())
+                parse_deletion(await _read(response))
         except ApiError as error:
             if error.status not in {404, 409}:
                 raise
 
     async def _json(self, verb: str, kind: Kind, path: str, **params: Any) -> Manifest:
         async with self._request(verb, kind, path, **params) as response:
-            return parse_object(await response.read(), kind)
+            return parse_object(await _read(response), kind)
 
     @asynccontextmanager
     async def _request(self, verb: str, kind: Kind, path: str, **params: Any) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -356,6 +368,20 @@ class Client:
         await before.close()
 
 
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """Return the body.
+
+    Raises:
+        InvalidResponseError: the body is too large, such as an endless one, or a small one that decompresses to much.
+    """
+    body = bytearray()
+    async for chunk in response.content.iter_any():
+        body += chunk
+        if len(body) > _MAX_BYTES:
+            raise InvalidResponseError(f"the response has more than {_MAX_BYTES} bytes")
+    return bytes(body)
+
+
 async def _read_configuration() -> Configuration:
     """Read the pod's ServiceAccount or, outside a pod, the kubeconfig (`$KUBECONFIG`)."""
     configuration = Configuration()
@@ -395,12 +421,24 @@ def _no_response(method: str, path: str, error: Exception) -> ApiError:
 
 
 def _error(status: int, body: str | bytes | None, request: str) -> ApiError:
-    """Return the error of a response, from its `Status` if the body is one: a proxy may send another body."""
+    """Return the error of a response, from its `Status` if the body is one: a proxy may send another body.
+
+    A long message is cut, and a reason that no condition may have is replaced.
+    """
     try:
         found = json.loads(body or "")
         code = int(found["code"])
         message = found.get("message") or "no message"
-        return ApiError(status or code, str(found.get("reason") or "Unknown"), str(message))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        reason = str(found.get("reason"))
+        return ApiError(
+            status or code,
+            reason if found.get("reason") and _REASON.fullmatch(reason) else "Unknown",
+            _cut(str(message)),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError, RecursionError):
         text = body.decode(errors="replace") if isinstance(body, bytes) else body
         return ApiError(status, "Unknown", f"{request}: HTTP {status}: {(text or '').strip()[:200]}")
+
+
+def _cut(message: str) -> str:
+    return message if len(message) <= _MAX_MESSAGE else f"{message[: _MAX_MESSAGE - 4]} ..."

@@ -57,6 +57,7 @@ def session() -> aiohttp.ClientSession:
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(ssl=unverified, limit=16),
         cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,  # a response that is compressed without a request for it is invalid
         headers={"Accept-Encoding": "identity", "User-Agent": "metricat-operator"},
         timeout=_TIMEOUT,
     )

@@ -17,6 +17,7 @@ from metricat_operator.cluster.backoff import jittered
 from metricat_operator.cluster.client import ApiError, Client
 from metricat_operator.cluster.kinds import Kind
 from metricat_operator.cluster.outage import Outage
+from metricat_operator.conditions import Reason
 from metricat_operator.facts.model import Manifest
 
 log = structlog.get_logger(__name__)
@@ -26,6 +27,8 @@ _LAST_RETRY = 6.0
 _UNSERVED_RETRY = 5.0
 _NORMAL = (408, 410)
 """Statuses of a single failure in normal operation: a watch without bookmarks, and an expired resource version."""
+_SHORT_SECONDS = 1.0
+"""Least time between the starts of two streams. The API server ends a stream after minutes."""
 _SETTLED_SECONDS = 3.0
 """Time after which a stream without events counts as working."""
 
@@ -139,11 +142,23 @@ class Cache:
             await asyncio.sleep(delay)
 
     async def _follow(self, client: Client, namespace: str, version: str) -> None:
-        """Stream until an error, or until `relist` ends the stream with a `TimeoutError`."""
+        """Stream until an error, or until `relist` ends the stream with a `TimeoutError`.
+
+        Raises:
+            ApiError: among others, for a stream that ends at once without an event. A proxy may end each one so, and
+                the cache would stay out of date.
+        """
         try:
             async with asyncio.timeout(None) as self._streaming[namespace]:
                 while True:
+                    began, before = time.monotonic(), version
                     version = await self._stream(client, namespace, version)
+                    left = _SHORT_SECONDS - (time.monotonic() - began)
+                    if left > 0 and version == before:
+                        raise ApiError(
+                            0, Reason.UNREACHABLE, "the stream ended at once. Check the proxies before the API server"
+                        )
+                    await asyncio.sleep(max(left, 0))
         finally:
             del self._streaming[namespace]
 

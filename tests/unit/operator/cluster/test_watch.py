@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -34,17 +35,21 @@ class ApiServer:
     def __init__(self, *states: tuple[int, list[dict[str, Any]], list[dict[str, Any]]]) -> None:
         self.states = list(states)
         self.events: list[dict[str, Any]] = []
+        self.watches = 0
+        self.seconds = 0.05
+        """Duration of the watches after the last list."""
 
     async def respond(self, request: web.Request) -> web.StreamResponse:
         if "watch" not in request.query:
             version, items, self.events = self.states.pop(0) if len(self.states) > 1 else self.states[0]
             metadata = {"resourceVersion": str(version)}
             return web.json_response({"kind": "NodeList", "metadata": metadata, "items": items})
+        self.watches += 1
         response = web.StreamResponse()
         await response.prepare(request)
         for event in self.events:
             await response.write(json.dumps(event).encode() + b"\n")
-        await asyncio.sleep(0.05 if len(self.states) == 1 else 20)
+        await asyncio.sleep(self.seconds if len(self.states) == 1 else 20)
         return response
 
     def follow(self, cache: Cache, until: Callable[[], bool]) -> None:
@@ -126,3 +131,27 @@ def test_watch_without_bookmarks_is_started_again_without_a_warning(monkeypatch:
     with capture_logs() as logged:
         server.follow(cache, lambda: versions(cache) == {"a": "2"})
     assert [one for one in logged if one["log_level"] != "debug"] == []
+
+
+def test_stream_that_ends_at_once_is_an_outage_and_not_started_again_at_once() -> None:
+    cache = Cache(NODE, lambda _: None, lambda one: one)
+    server = ApiServer((100, [node("a", 100)], []))
+    server.seconds = 0
+    server.follow(cache, lambda: bool(cache.trouble(1)))
+    assert 2 <= server.watches <= 10
+    assert "the stream ended at once. Check the proxies" in cache.trouble(1)
+
+
+def test_short_streams_with_events_are_started_once_a_second() -> None:
+    cache = Cache(NODE, lambda _: None, lambda one: one)
+    server = ApiServer((100, [node("a", 100)], [bookmark(101)]))
+    server.seconds = 0
+
+    def third_stream() -> bool:
+        server.events = [bookmark(101 + server.watches)]
+        return server.watches == 3
+
+    began = time.monotonic()
+    server.follow(cache, third_stream)
+    assert time.monotonic() - began >= 2
+    assert not cache.trouble(0)
