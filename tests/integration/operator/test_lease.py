@@ -111,6 +111,32 @@ def test_after_a_failed_request_the_holder_reads_the_lease_and_keeps_its_term(
     play(scene)
 
 
+@pytest.mark.parametrize("reads_first", [False, True], ids=["renewal", "after a failed request"])
+def test_leadership_starts_again_if_the_lease_expires_during_its_renewal(
+    play: Callable[[Play], None],
+    reads_first: bool,  # noqa: FBT001
+) -> None:
+    async def scene(client: Client, a: Candidate, b: Candidate) -> None:
+        del b
+        assert await a.tries(client)
+        a.now += DEADLINE - 1
+        if reads_first:
+            a._lease = {}  # as `run` does after a failed request
+        update = client.update
+
+        async def takes_long(kind: Any, manifest: Any) -> Any:
+            a.now += 2
+            assert not a.held()  # the operator skips changes now
+            client.update = update  # type: ignore[method-assign]
+            return await update(kind, manifest)
+
+        client.update = takes_long  # type: ignore[method-assign]
+        assert await a.tries(client)
+        assert a.led == 2
+
+    play(scene)
+
+
 def test_a_released_lease_is_free_immediately(play: Callable[[Play], None]) -> None:
     async def scene(client: Client, a: Candidate, b: Candidate) -> None:
         assert await a.tries(client)

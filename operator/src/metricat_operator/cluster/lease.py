@@ -111,9 +111,8 @@ class Lease:
 
     async def _attempt(self, client: Client, gained: Callable[[], None]) -> None:
         """Renew a held Lease with one request; otherwise read it and take it if it is free."""
-        led = self.held()
-        if led and self._lease:
-            self._until = await self._write_lease(client)
+        if self.held() and self._lease:
+            self._lead(await self._write_lease(client), gained)
             return
         fence = await _find(client, LEADER_FENCE, self._namespace, self._name)
         self._observe(await _find(client, LEASE, self._namespace, self._name))
@@ -123,6 +122,14 @@ class Lease:
         until = await self._write_lease(client)
         if _holder(fence) != self._identity or not holder_claims(fence):
             await _write(client, LEADER_FENCE, self._fence_manifest(fence))
+        self._lead(until, gained)
+
+    def _lead(self, until: float, gained: Callable[[], None]) -> None:
+        """Hold the Lease until a time. If this process did not hold it any more, a new leadership starts.
+
+        The Lease may have expired while its renewal was on the way. Changes that came since then were not handled.
+        """
+        led = self.held()
         self._until = until
         if not led:
             log.info("became leader", lease=self._path, identity=self._identity)
