@@ -116,8 +116,8 @@ def test_operator_does_not_grow(rig: Rig, replica: Replica, control_plane: Contr
         settle(rig.cluster.api, CONVERGED_SECONDS)
         assert operator.stop() == 0
         assert operator.errors() == []
-    rig.watcher.check()
     soak.check(f"{TARGETS} targets, {NODES} nodes, {rig.churn.changes} changes")
+    rig.watcher.check()
 
 
 @dataclass
