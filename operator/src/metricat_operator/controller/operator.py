@@ -47,6 +47,8 @@ Post = Callable[[Manifest, str, str, str], None]
 _RESYNC_SECONDS = 600.0
 _CONCURRENT_POLLS = 4
 _CLAIM_LOST_SECONDS = 1.0
+_NOT_LEADING_SECONDS = 30.0
+"""The time after which a replica that may not write tries a target again, if `_on_leading` has not done so before."""
 
 
 class Operator:
@@ -182,8 +184,10 @@ class Operator:
 
     async def _work(self, key: Key) -> float | None:
         target = self._targets.get(key)
-        if target is None or self._reconciler is None or not self._lease.held():
+        if target is None:
             return None
+        if self._reconciler is None or not self._lease.held():
+            return _NOT_LEADING_SECONDS
         with self._measures.duration.time(), structlog.contextvars.bound_contextvars(target="/".join(key)):
             try:
                 written = await self._reconciler.reconcile(target)
@@ -196,7 +200,7 @@ class Operator:
                 return _CLAIM_LOST_SECONDS
             except NotLeaderError as error:
                 log.warning("stopped writing: this replica is not the leader", error=str(error))
-                return None
+                return _NOT_LEADING_SECONDS
             log.debug("reconciled")
         self._errors.pop(key, None)
         # Keep a newer state that arrived during the reconcile: it is on the queue already.
