@@ -93,7 +93,12 @@ def test_error_says_what_to_do(hub: HubProcess) -> None:
     missing = "no alert has the identifier 'ffff0000'. List them with `metricat hub alerts list`."
     for arguments, key, status, message in (
         (("ack", "ffff0000"), None, 1, missing),
-        (("silence", "node=a", "--for", "1h"), reader, 1, "Use a key with the scope edit"),
+        (
+            ("silence", "node=a", "--for", "1h"),
+            reader,
+            1,
+            "lacks the scope edit; create an API key with: ",
+        ),
         (("list",), "wrong", 1, "and set it in METRICAT_API_KEY or with --key-file."),
         (("silence", "node=a", "--for", "soon"), None, 1, "soon"),
         (("silence", "!", "--for", "1h"), None, 1, "!"),

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from metricat_hub.store.alert_history.history import SqlHistory
+
 ROUTE = "route: {receiver: default, group_by: [alertname], group_wait: 0s, group_interval: 1s}\n"
 
 
@@ -44,6 +46,10 @@ def fill(path: Path) -> None:
                 pass
         except OSError:
             return
+
+
+def notified(history: SqlHistory) -> int:
+    return sum(one.event.kind == "notified" for one in history.timeline(EVERYTHING, None, 1_000))
 
 
 def test_full_disk_delays_notifications_and_loses_none(small_disk: Path) -> None:
@@ -85,10 +91,10 @@ def test_full_disk_delays_notifications_and_loses_none(small_disk: Path) -> None
     sent = [dict(one.labels)["alertname"] for message in channel.messages for one in message.notification.alerts]
     assert sorted(sent) == sorted(["Before", *names, "After"])
     assert routing.problem == ""
+    wait_until(lambda: notified(history) == 12)  # a sent notification waits until its result is stored
     delivery.close()
     log.close()
-    notified = [one for one in history.timeline(EVERYTHING, None, 1_000) if one.event.kind == "notified"]
-    assert len(notified) == 12
+    assert notified(history) == 12
     saved.close()
     history.close()
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,7 +30,7 @@ from metricat_agent.host.hostfs import Host
 from metricat_agent.host.skips import Skips, reason_of
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     from metricat_agent.exposition.model import Metrics
 
@@ -187,21 +189,28 @@ def test_directory_that_is_given_twice_is_read_once(tmp_path: Path) -> None:
 STAT = "2 (a b) c) S 0 0 0 0 -1 0 0 0 0 0 5 6 0 0 20 0 1 0 100 4096 2 0\n"
 
 
+@pytest.fixture
+def proc() -> Iterator[Path]:
+    """Return a directory that other users can read, unlike the parents of `tmp_path`."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder)
+        path.chmod(0o755)
+        yield path
+
+
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="changes the user")
 @pytest.mark.parametrize(("hidden", "counted"), [("", 0), ("3", 1), ("1", 1)])
-def test_processes_that_hidepid_hides_are_counted(tmp_path: Path, hidden: str, counted: int) -> None:
-    (tmp_path / "uptime").write_text("500.0 1.0\n")
+def test_processes_that_hidepid_hides_are_counted(proc: Path, hidden: str, counted: int) -> None:
+    (proc / "uptime").write_text("500.0 1.0\n")
     for pid in ("1", "2", "3"):
-        (tmp_path / pid).mkdir()
-        (tmp_path / pid / "stat").write_text(STAT)
-    for path in (tmp_path, *tmp_path.parents[:2]):
-        path.chmod(0o755)
+        (proc / pid).mkdir()
+        (proc / pid / "stat").write_text(STAT)
     if hidden:
-        (tmp_path / hidden).chmod(0o700)
+        (proc / hidden).chmod(0o700)
     if hidden == "1":  # hidepid=invisible
-        (tmp_path / "1/stat").unlink()
-        (tmp_path / "1").rmdir()
-    collector = processes.Processes(Host(procfs=str(tmp_path)))
+        (proc / "1/stat").unlink()
+        (proc / "1").rmdir()
+    collector = processes.Processes(Host(procfs=str(proc)))
     os.seteuid(65534)
     try:
         metrics = collector.collect()
