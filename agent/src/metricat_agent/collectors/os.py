@@ -72,7 +72,7 @@ def parse(text: str) -> Metrics:
 def reboot(text: str, *, required: bool) -> Metrics:
     """Return whether the host must reboot. Without the file, that is known only on Debian and its derivatives."""
     known = variables(text)
-    debian = "debian" in (known.get("id", ""), *known.get("id_like", "").split())
+    debian = "debian" in (known.get("id", ""), *known.get("id_like", "").split(" "))
     return [single(REBOOT, int(required))] if required or debian else []
 
 

@@ -171,9 +171,13 @@ def test_equal_selectors_are_read_once() -> None:
 @pytest.mark.parametrize(
     ("limits", "query", "message"),
     [
-        (Limits(samples=40), "load", r"touches 50 samples, above the limit of 40\. Use a shorter"),
+        (Limits(samples=40), "load", r"reads or computes 50 samples, above the limit of 40\. Use a shorter"),
         (Limits(series=9), "load", r"10 series at once, above the limit of 9\. Add label matchers"),
-        (Limits(samples=60), "max_over_time(vector(1)[2h:1m])", r"touches 120 samples, above the limit of 60\."),
+        (
+            Limits(samples=60),
+            "max_over_time(vector(1)[2h:1m])",
+            r"computes 120 samples, above the limit of 60\.",
+        ),
     ],
 )
 def test_limit_names_value_limit_and_remedy(limits: Limits, query: str, message: str) -> None:
