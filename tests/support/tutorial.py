@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _BLOCK = re.compile(r"^( *)```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 _FOREGROUND = re.compile(r"^(\S*/)?(metricat up|metricat hub -|metricat-agent)")
-_READING = re.compile(r"^(get |curl |kubectl get |kubectl wait |helm test |metricat (status|check|nodes))")
+_READING = re.compile(r"^(get |curl |kubectl get |kubectl wait |helm test |metricat (status|check|nodes|top|alerts))")
 _VARIES = (
     (
         r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z| UTC)?",

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from support.built_page import ensure_page
+from support.checkout import copy_checkout, environment_for_packages
 from support.paths import DOCS, ROOT
 from support.tutorial import Reader, Terminal
 
@@ -28,14 +29,7 @@ NOT_RUN = {"authorization: {credentials: metricat_...}": "promtool is a program 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A new checkout, with the built page."""
-    folder = tmp_path / "checkout"
-    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True).stdout.decode()
-    page = ensure_page()
-    for name in [*filter(None, listed.split("\0")), *(str(one.relative_to(ROOT)) for one in page.rglob("*"))]:
-        source = ROOT / name
-        if source.is_file():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(source, folder / name)
+    folder = copy_checkout(tmp_path / "checkout", ensure_page().rglob("*"))
     packages = ROOT / "web" / "node_modules"
     (folder / "web" / "node_modules").symlink_to(packages)
     return folder
@@ -55,10 +49,7 @@ def network() -> Iterator[int]:
 def test_tutorial_for_one_machine(checkout: Path, network: int, tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
-    kept = {
-        key: value for key, value in os.environ.items() if key.startswith(("PIP_", "SSL_", "UV_")) or "proxy" in key
-    }
-    environment = {**kept, "PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8"}
+    environment = {**environment_for_packages(), "PATH": os.environ["PATH"], "HOME": str(home), "LANG": "C.UTF-8"}
     inside = ("nsenter", f"--net=/proc/{network}/ns/net")
     first = Terminal(checkout, environment)
     second = Terminal(checkout, environment, inside)
