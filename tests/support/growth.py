@@ -42,9 +42,9 @@ class Line:
     """Begin in seconds."""
     last: float
     begin: float
-    """The value at the begin."""
+    """The value at the start."""
     rise: float
-    """The difference of the values at the end and at the begin."""
+    """The difference of the values at the end and at the start."""
 
     @property
     def hourly(self) -> float:

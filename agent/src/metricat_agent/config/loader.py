@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 from metricat_agent.collectors.option import Option, parse_boolean, parse_decimal, parse_whole, variable_name
 from metricat_agent.config.durations import parse_seconds
 from metricat_agent.config.hints import nearest
+from metricat_agent.config.masking import without_users
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -20,7 +21,6 @@ __all__ = ["Option", "Program", "RawSettings", "SettingError", "Value", "add_fla
 
 _OF_SERVICE = ("_SERVICE_HOST", "_SERVICE_PORT", "_PORT")
 """Suffixes of the variables that a kubelet sets for a Service in the same namespace, after the Service's name."""
-_URL_USER = re.compile(r"://[^/?#@]*@")
 _VARIABLE = re.compile(r"\$(\$?)\{(\w+)\}")
 T = TypeVar("T")
 
@@ -32,8 +32,8 @@ class SettingError(Exception):
     """
 
     def __init__(self, message: str) -> None:
-        message = _URL_USER.sub("://***@", message)
-        super().__init__("".join(char if char.isprintable() else ascii(char)[1:-1] for char in message))
+        shown = without_users(message)
+        super().__init__("".join(char if char.isprintable() else ascii(char)[1:-1] for char in shown))
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ import re
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from urllib.parse import parse_qsl
 
+from metricat_agent.config.masking import without_users
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -15,7 +17,6 @@ _KEY = re.compile(r"metricat_([0-9a-f]{12})_[A-Za-z0-9_-]+")
 _REFRESH = re.compile(r"\bmetricat-refresh_[A-Za-z0-9_-]+")
 _JWT = re.compile(r"\beyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*")
 _CREDENTIALS = re.compile(r"(?i)\b(bearer|basic)\s+[A-Za-z0-9+/=._~-]{8,}")
-_USER_INFORMATION = re.compile(r"(?<=://)[^/@\s]+@")
 _SECRET = re.compile(r"(?i)pass|secret|token|ticket|key|code|state|nonce|assertion|cookie|auth|credential|signature")
 _STRING = re.compile(r""""(?:[^"\\]|\\.)*"?|'(?:[^'\\]|\\.)*'?|`[^`]*`?""", re.DOTALL)
 _EXPRESSIONS = frozenset({"query", "match[]"})
@@ -29,7 +30,7 @@ def redacted(text: str) -> str:
     """Return a text without API keys, tokens, Authorization values and passwords in URLs."""
     text = _REFRESH.sub(MASKED, _KEY.sub(r"metricat_\1_***", text))
     text = _CREDENTIALS.sub(r"\1 ***", _JWT.sub(MASKED, text))
-    return _USER_INFORMATION.sub("***@", text)
+    return without_users(text)
 
 
 def parameters(query: str, mask: Mask) -> dict[str, str | list[str]]:
