@@ -86,7 +86,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "Duplicate value",
     ),
 }
-OF_AN_ALERT = "a key is not a Prometheus label name, or Metricat sets it (for example severity, device)."
+OF_AN_ALERT = "a key is not a Prometheus label name, or Metricat sets it. Choose another label name."
 REFUSED |= {
     f"an alert's label: {what}": (spec, OF_AN_ALERT)
     for what, spec in (

@@ -89,11 +89,12 @@ def _alert_model(alert: Alert) -> type[Model]:
     return create_model(alert.name, __base__=checked(*thresholds.rules(alert)), __doc__=alert.meaning, **fields)
 
 
-def _rules_model(name: str, alerts: Iterable[Alert]) -> type[Model]:
+def _rules_model(name: str, alerts: Iterable[Alert], description: str = "{alert.meaning}") -> type[Model]:
     fields: dict[str, Any] = {}
     for alert in alerts:
         model = _alert_model(alert)
-        fields[alert.name] = (model, Field(default=model(), alias=alert.name, description=alert.meaning))
+        text = description.format(alert=alert)
+        fields[alert.name] = (model, Field(default=model(), alias=alert.name, description=text))
     return create_model(name, __base__=RuleSettings, __doc__="The shipped alerts, by name.", **fields)
 
 
@@ -107,7 +108,11 @@ if TYPE_CHECKING:
 
 else:
     AlertRules = _rules_model("AlertRules", CATALOGUE)
-    NodeRules = _rules_model("NodeRules", (alert for alert in CATALOGUE if alert.per_node))
+    NodeRules = _rules_model(  # short texts: kubectl apply cannot store an object of more than 256 KiB
+        "NodeRules",
+        (alert for alert in CATALOGUE if alert.per_node),
+        "As spec.alerts.rules.{alert.name}, for this pool.",
+    )
 
 PromQL = Annotated[str, StringConstraints(min_length=1, max_length=16_384)]
 

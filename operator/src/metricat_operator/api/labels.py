@@ -73,8 +73,7 @@ AlertLabels = Annotated[
         json_schema_extra=cel(
             rule(  # one short rule, because the CRD repeats it for each alert
                 f"self.all(key, key.matches('{_FREE}') && !key.matches('^({'|'.join(_RESERVED_ALERT_LABELS)})$'))",
-                "a key is not a Prometheus label name, or Metricat sets it (for example severity, device). Choose "
-                "another label name.",
+                "a key is not a Prometheus label name, or Metricat sets it. Choose another label name.",
             )
         ),
     ),

@@ -21,8 +21,7 @@ def rules(alert: Alert) -> Iterator[dict[str, str]]:
     if not _has_both(alert):
         return
     written = " && ".join(
-        f"has(self.{level}) && has(self.{level}.threshold) && (!has(self.{level}.enabled) || self.{level}.enabled)"
-        for level in _LEVELS
+        f"self.?{level}.?threshold.hasValue() && self.?{level}.?enabled.orValue(true)" for level in _LEVELS
     )
     relation, words, worse = ("<=", "at most", "lower") if _falls(alert) else (">=", "at least", "higher")
     yield rule(
