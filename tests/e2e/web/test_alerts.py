@@ -16,7 +16,7 @@ from support.hub_process import eventually, send
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Browser, Locator, Page
 
     from support.hub_process import HubProcess
 
@@ -24,6 +24,9 @@ PASSWORD = "correct horse battery"
 ROLES = ("viewer", "editor", "admin")
 ALERT = "MemoryInUse"
 RULE = {"name": ALERT, "measure": "memory_usage_percent", "operator": ">", "threshold": 0, "interval": "1s"}
+PENDING = "LongMemoryUse"
+SUMMARY = "The programs on this node have used more memory than expected since the update"
+LONG_SUMMARY = f"{SUMMARY}, {SUMMARY.lower()}, and {SUMMARY.lower()}"
 
 
 def _active(hub: HubProcess) -> dict[str, str]:
@@ -47,6 +50,24 @@ def firing(hub: HubProcess) -> Iterator[dict[str, str]]:
     assert made.status == 201, made.body
     assert eventually(lambda: set(_active(hub)) == {"web-1", "web-2"})
     yield _active(hub)
+    path = f"{hub.url}/api/v1/alert-rules/{made.json['id']}"
+    send(path, headers={**hub.authorization, "If-Match": "*"}, method="DELETE")
+
+
+@pytest.fixture(scope="module")
+def pending(hub: HubProcess) -> Iterator[str]:
+    """Return the fingerprint of a critical alert with a long summary, which stays pending on both nodes."""
+    summaries = {"summary": f'{{{{ if eq $labels.node "web-1" }}}}{SUMMARY}{{{{ else }}}}{LONG_SUMMARY}{{{{ end }}}}'}
+    rule = {**RULE, "name": PENDING, "for": "1h", "severity": "critical", "annotations": summaries}
+    made = hub.post("/api/v1/alert-rules", json.dumps(rule).encode(), {"Content-Type": "application/json"})
+    assert made.status == 201, made.body
+
+    def found() -> dict[str, str]:
+        active = hub.get("/api/v1/alerts/active", alert=PENDING, state="pending").json["data"]
+        return {one["node"]: one["fingerprint"] for one in active}
+
+    assert eventually(lambda: set(found()) == {"web-1", "web-2"})
+    yield found()["web-1"]
     path = f"{hub.url}/api/v1/alert-rules/{made.json['id']}"
     send(path, headers={**hub.authorization, "If-Match": "*"}, method="DELETE")
 
@@ -96,6 +117,61 @@ def test_an_editor_acknowledges_and_silences_an_alert(
     dialog.get_by_role("button", name="End the silence").click()
     expect(silence).to_contain_text("Expired")
     page.context.close()
+
+
+def test_a_pending_alert_shows_its_severity_in_each_view(page: Page, hub: HubProcess, pending: str) -> None:
+    def shows_both(place: Locator) -> None:
+        expect(place.locator(".badges .badge")).to_have_text(["Critical", "Pending"])
+
+    open_view(page, "/alerts", hub.key)
+    rows = page.get_by_role("row").filter(has_text=PENDING)
+    shows_both(rows.first)
+    shows_both(rows.last)
+    # Each choice keeps the alerts that have its badge.
+    for choice, count in (("Critical", 2), ("Pending", 2), ("Warning", 0)):
+        page.get_by_role("group", name="State").get_by_role("button", name=choice).click()
+        expect(rows).to_have_count(count)
+    open_view(page, f"/alerts/{pending}", hub.key)
+    shows_both(page.locator(".summary-head"))
+    open_view(page, "/nodes/web-1?range=15m", hub.key)
+    shows_both(page.get_by_role("region", name="Alerts").get_by_role("listitem").filter(has_text=SUMMARY))
+
+
+@pytest.mark.usefixtures("pending", "firing")
+def test_firing_alerts_are_before_pending_ones_of_a_higher_severity(page: Page, hub: HubProcess) -> None:
+    open_view(page, "/alerts", hub.key)
+    names = page.get_by_role("table", name="Alerts").locator(".cell-link")
+    expect(names.filter(has_text=re.compile(f"^({ALERT}|{PENDING})$"))).to_have_text([ALERT, ALERT, PENDING, PENDING])
+
+
+@pytest.mark.usefixtures("pending")
+@pytest.mark.parametrize("width", [1280, 360])
+def test_the_summary_of_an_alert_has_two_lines(browser: Browser, hub: HubProcess, width: int) -> None:
+    context = new_context(browser, hub.url, width=width)
+    page = context.new_page()
+    open_view(page, f"/alerts?search={PENDING}", hub.key)
+    rows = page.get_by_role("row").filter(has_text=PENDING)
+    cells = rows.locator(".two-lines")
+    expect(cells).to_have_count(2)
+    size = "cell => [cell.clientHeight, cell.scrollHeight, parseFloat(getComputedStyle(cell).lineHeight)]"
+    for cell in cells.all():
+        shown, whole, line = cell.evaluate(size)
+        assert 1.5 * line < shown < 2.5 * line
+        assert whole >= shown
+    # The summary of a shipped alert is at most as long as this one.
+    shown, whole, _ = cells.filter(has_not_text=LONG_SUMMARY).evaluate(size)
+    assert whole <= shown or width < 1280
+    long = cells.filter(has_text=LONG_SUMMARY)
+    shown, whole, _ = long.evaluate(size)
+    assert whole > shown
+    # The rest is in the tooltip, for screen readers, and in the view of the alert.
+    assert long.get_attribute("title") == LONG_SUMMARY
+    expect(long).to_have_text(f"{PENDING} {LONG_SUMMARY}")
+    long.get_by_role("link", name=PENDING).click()
+    text = page.get_by_text(LONG_SUMMARY, exact=True)
+    expect(text).to_be_visible()
+    assert text.evaluate("p => p.scrollHeight <= p.clientHeight && p.scrollWidth <= p.clientWidth")
+    context.close()
 
 
 @pytest.mark.usefixtures("firing")

@@ -36,8 +36,28 @@ export function LevelBadge({ level, text }: { level: Level; text?: string }) {
   );
 }
 
-/** Return the level of an alert. */
-export function levelOf(alert: { state: string; labels: Record<string, string> }): Level {
-  if (alert.state === "pending") return "pending";
-  return alert.labels["severity"] === "critical" ? "critical" : "warning";
+/** Return the level of a severity; the page has no colour for other severities than these two. */
+export function levelOfSeverity(severity: string | null | undefined): Level {
+  return severity === "critical" || severity === "warning" ? severity : "unknown";
+}
+
+export interface Urgency {
+  state: string;
+  severity: string | null | undefined;
+}
+
+/** The severity of an alert, also while it is pending, and whether it is pending. */
+export function AlertBadges({ state, severity }: Urgency) {
+  const level = levelOfSeverity(severity);
+  return (
+    <span class="badges">
+      <LevelBadge level={level} text={level === "unknown" && severity ? severity : levelText(level)} />
+      {state === "pending" && <LevelBadge level="pending" />}
+    </span>
+  );
+}
+
+/** Return the place of an alert in a list: firing before pending, then by severity. */
+export function rankOf({ state, severity }: Urgency): number {
+  return (state === "pending" ? LEVELS.length : 0) + LEVELS.indexOf(levelOfSeverity(severity));
 }

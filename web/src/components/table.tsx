@@ -33,9 +33,12 @@ interface TableProps<T> {
   sorting: Sorting;
   onSort: (sorting: Sorting) => void;
   empty?: ComponentChildren;
+  /** The most lines of text in a cell. All rows have the height of that many lines. */
+  lines?: keyof typeof ROWS;
 }
 
-const ROW = 34;
+/** The heights of rows in pixels, by lines of text; the styles have the same. */
+const ROWS = { 1: 34, 2: 48 };
 /** Rows that are drawn together, so that scrolling by one row draws nothing. */
 const BLOCK = 12;
 /** Tables with at most this many rows draw all. */
@@ -63,15 +66,19 @@ export function sorted<T>(rows: readonly T[], columns: readonly Column<T>[], sor
 }
 
 /** Return the part of a long list that is visible in the window. The first frame has none: it shows the rest sooner. */
-function useVisible(count: number, body: { current: HTMLElement | null }): [first: number, last: number] {
+function useVisible(
+  count: number,
+  height: number,
+  body: { current: HTMLElement | null },
+): [first: number, last: number] {
   const [bounds, setBounds] = useState<[number, number]>([0, 0]);
   useEffect(() => {
     let frame = 0;
     const measure = (): void => {
       frame = 0;
       const top = body.current?.getBoundingClientRect().top ?? 0;
-      const first = Math.max(0, Math.floor(-top / ROW / BLOCK) * BLOCK - BLOCK);
-      const last = Math.ceil((window.innerHeight - top) / ROW / BLOCK) * BLOCK + BLOCK;
+      const first = Math.max(0, Math.floor(-top / height / BLOCK) * BLOCK - BLOCK);
+      const last = Math.ceil((window.innerHeight - top) / height / BLOCK) * BLOCK + BLOCK;
       setBounds((before) => (before[0] === first && before[1] === last ? before : [first, last]));
     };
     const later = (): void => {
@@ -85,20 +92,21 @@ function useVisible(count: number, body: { current: HTMLElement | null }): [firs
       window.removeEventListener("scroll", later);
       window.removeEventListener("resize", later);
     };
-  }, [body]);
+  }, [body, height]);
   if (count <= SHORT) return [0, count];
   const first = Math.min(bounds[0], count);
   return [first, Math.max(first, Math.min(bounds[1], count))];
 }
 
-export function Table<T>({ label, columns, rows, rowKey, sorting, onSort, empty }: TableProps<T>) {
+export function Table<T>({ label, columns, rows, rowKey, sorting, onSort, empty, lines = 1 }: TableProps<T>) {
+  const height = ROWS[lines];
   const body = useRef<HTMLTableSectionElement>(null);
   const ordered = useMemo(() => sorted(rows, columns, sorting), [rows, columns, sorting.key, sorting.descending]);
-  const [first, last] = useVisible(ordered.length, body);
+  const [first, last] = useVisible(ordered.length, height, body);
   const shown = ordered.slice(first, last);
   return (
     <div class="table-frame">
-      <table class="table" aria-label={label} aria-rowcount={ordered.length + 1}>
+      <table class="table" data-lines={lines} aria-label={label} aria-rowcount={ordered.length + 1}>
         <colgroup>
           {columns.map((column) => (
             <col key={column.key} class={column.wide ? "wide" : ""} style={{ inlineSize: column.width ?? "" }} />
@@ -114,7 +122,7 @@ export function Table<T>({ label, columns, rows, rowKey, sorting, onSort, empty 
         <tbody ref={body}>
           {first > 0 && (
             <tr class="spacer">
-              <td colSpan={columns.length} style={{ blockSize: `${first * ROW}px` }} />
+              <td colSpan={columns.length} style={{ blockSize: `${first * height}px` }} />
             </tr>
           )}
           {shown.map((row, index) => (
@@ -128,7 +136,7 @@ export function Table<T>({ label, columns, rows, rowKey, sorting, onSort, empty 
           ))}
           {last < ordered.length && (
             <tr class="spacer">
-              <td colSpan={columns.length} style={{ blockSize: `${(ordered.length - last) * ROW}px` }} />
+              <td colSpan={columns.length} style={{ blockSize: `${(ordered.length - last) * height}px` }} />
             </tr>
           )}
         </tbody>

@@ -23,6 +23,7 @@ export const en = {
   "alert.filtered": "No alert matches the filters.",
   "alert.fired": "Fired",
   "alert.firing.now": "still firing",
+  "alert.pending.now": "still pending",
   "alert.handling": "Handling",
   "alert.history": "History",
   "alert.inhibitor": "The alert that inhibits this one",

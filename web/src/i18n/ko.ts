@@ -25,6 +25,7 @@ export const ko: Catalogue = {
   "alert.filtered": "필터에 맞는 알림이 없습니다.",
   "alert.fired": "발생",
   "alert.firing.now": "발생 중",
+  "alert.pending.now": "대기 중",
   "alert.handling": "처리",
   "alert.history": "기록",
   "alert.inhibitor": "이 알림을 억제한 알림",

@@ -3,7 +3,7 @@ import { batch, computed, effect, signal } from "@preact/signals";
 import { ApiError, request } from "../api/client";
 import { type LiveMetric, lastRound, subscribe } from "../api/live";
 import type { Alert, Envelope, NodeInfo, Page } from "../api/types";
-import { LEVELS, type Level, levelOf } from "../components/severity";
+import { LEVELS, type Level } from "../components/severity";
 import { sessionState } from "./session";
 
 /** The values of a node that the fleet shows. null: unknown. */
@@ -75,8 +75,14 @@ export const nodes = computed<Node[] | null>(() => {
 function levelOfNode(info: NodeInfo, own: readonly Alert[]): Level {
   const up = health.value.get(info.node);
   if (up === undefined ? info.status === "down" : up === 0) return "down";
-  const levels = new Set(own.map(levelOf));
+  const levels = new Set(own.map(levelByAlert));
   return LEVELS.find((level) => levels.has(level)) ?? "ok";
+}
+
+/** Return the level that an alert gives its node: a pending alert is not a fault of the node yet. */
+function levelByAlert({ state, labels }: Alert): Level {
+  if (state === "pending") return "pending";
+  return labels["severity"] === "critical" ? "critical" : "warning";
 }
 
 let reading: Promise<void> | null = null;

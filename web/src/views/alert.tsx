@@ -6,7 +6,7 @@ import { withoutThreshold } from "../api/rules";
 import type { Labels } from "../api/types";
 import { Chart } from "../components/chart";
 import { Icon, type IconName } from "../components/icon";
-import { LevelBadge } from "../components/severity";
+import { AlertBadges, LevelBadge, levelOfSeverity } from "../components/severity";
 import { Message, Show } from "../components/states";
 import { t } from "../i18n";
 import { dateTime, number } from "../i18n/format";
@@ -16,7 +16,7 @@ import { link } from "../state/router";
 import { currentRange, rangeKey } from "../state/time_range";
 import type { ViewProps } from "../views/registry";
 import { AcknowledgeDialog, SilenceDialog } from "./alert_dialogs";
-import { Actions, HandlingText, levelOfEntry } from "./alerts";
+import { Actions, HandlingText } from "./alerts";
 
 const REFRESH = 30_000;
 
@@ -87,7 +87,7 @@ function Active({ alert, reload }: { alert: AlertEntry; reload: () => void }) {
   return (
     <section class="card summary">
       <div class="summary-head">
-        <LevelBadge level={levelOfEntry(alert)} />
+        <AlertBadges {...alert} />
         <h2>{alert.name}</h2>
         <HandlingText alert={alert} />
         <span class="grow" />
@@ -167,7 +167,7 @@ function Value({ alert }: { alert: AlertEntry }) {
     );
     return { over, columns, series: own.slice(0, 10) };
   });
-  const level = levelOfEntry(alert);
+  const level = levelOfSeverity(alert.severity);
   return (
     <Show of={found} height="14rem">
       {({ over, columns, series }) => (
@@ -181,7 +181,7 @@ function Value({ alert }: { alert: AlertEntry }) {
           }))}
           from={over.from}
           to={over.to}
-          thresholds={threshold === null ? [] : [{ value: threshold, level: level === "pending" ? "warning" : level }]}
+          thresholds={threshold === null ? [] : [{ value: threshold, level }]}
           spans={[{ from: Date.parse(alert.active_at) / 1000, to: over.to, level, text: alert.name }]}
         />
       )}

@@ -4,7 +4,7 @@ import { exportCsv } from "../components/export";
 import { Select } from "../components/form";
 import { Icon } from "../components/icon";
 import { RangeBar } from "../components/range_bar";
-import { type Level, LevelBadge } from "../components/severity";
+import { AlertBadges, levelOfSeverity } from "../components/severity";
 import { Message, Show } from "../components/states";
 import { type Column, type Sorting, Table } from "../components/table";
 import { t } from "../i18n";
@@ -16,10 +16,6 @@ import { chooseRelative, currentRange, rangeKey, type TimeRange } from "../state
 const REFRESH = 30_000;
 const ROWS = 15;
 const WEEK = "7d";
-
-export function levelOfSeverity(severity: string): Level {
-  return severity === "critical" ? "critical" : severity === "warning" ? "warning" : "unknown";
-}
 
 export function AlertHistory() {
   const [alert, node, severity] = [parameter("alert"), parameter("node"), parameter("severity")];
@@ -242,7 +238,7 @@ const COLUMNS = (): Column<Episode>[] => [
     key: "severity",
     title: t("alert.severity"),
     width: "7rem",
-    cell: (one) => <LevelBadge level={levelOfSeverity(one.severity)} />,
+    cell: (one) => <AlertBadges {...one} />,
     sort: (one) => one.severity,
   },
   {
@@ -263,7 +259,8 @@ const COLUMNS = (): Column<Episode>[] => [
     key: "duration",
     title: t("field.duration"),
     numeric: true,
-    cell: (one) => (one.resolved ? seconds(one.duration_seconds) : t("alert.firing.now")),
+    cell: (one) =>
+      one.resolved ? seconds(one.duration_seconds) : t(`alert.${one.state === "pending" ? "pending" : "firing"}.now`),
     sort: (one) => one.duration_seconds,
   },
   {

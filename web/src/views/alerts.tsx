@@ -3,7 +3,7 @@ import { useMemo, useState } from "preact/hooks";
 import { type AlertEntry, activeAlerts, unacknowledge } from "../api/alerts";
 import { Select } from "../components/form";
 import { Icon } from "../components/icon";
-import { type Level, LevelBadge, levelText } from "../components/severity";
+import { AlertBadges, LevelBadge, rankOf } from "../components/severity";
 import { Message, Show } from "../components/states";
 import { type Column, type Sorting, Table } from "../components/table";
 import { Tabs, tabOf } from "../components/tabs";
@@ -73,12 +73,10 @@ export function handlingOf(alert: AlertEntry): Handling {
   return alert.acknowledgement ? "acknowledged" : "open";
 }
 
-export function levelOfEntry(alert: { state: string; severity: string | null }): Level {
-  if (alert.state === "pending") return "pending";
-  return alert.severity === "critical" ? "critical" : "warning";
-}
+const CHOICES = ["critical", "warning", "pending"] as const;
 
-const ORDER: Record<string, number> = { critical: 0, warning: 1, pending: 2 };
+/** Return whether an alert has the badge of a choice. A pending alert has two: its severity, and that it is pending. */
+const hasBadge = (alert: AlertEntry, choice: string): boolean => alert.state === choice || alert.severity === choice;
 
 /** An alert, and the action that its dialog is about. */
 type Acting = { kind: "acknowledge" | "silence"; alert: AlertEntry } | null;
@@ -92,7 +90,7 @@ function Now({ all, reload }: { all: readonly AlertEntry[]; reload: () => void }
     () =>
       all.filter(
         (alert) =>
-          (!level || levelOfEntry(alert) === level) &&
+          (!level || hasBadge(alert, level)) &&
           (!handling || handlingOf(alert) === handling) &&
           hasWords(search, [alert.annotations["summary"] ?? "", ...Object.values(alert.labels)]),
       ),
@@ -128,6 +126,7 @@ function Now({ all, reload }: { all: readonly AlertEntry[]; reload: () => void }
       </search>
       <Table
         label={t("alert.title")}
+        lines={2}
         columns={columns(setActing, reload)}
         rows={shown}
         rowKey={(alert) => alert.fingerprint}
@@ -149,7 +148,7 @@ function Counts({ all, chosen }: { all: readonly AlertEntry[]; chosen: string })
   return (
     <fieldset class="counts">
       <legend class="visually-hidden">{t("filter.level")}</legend>
-      {(["critical", "warning", "pending"] as const).map((level) => (
+      {CHOICES.map((level) => (
         <button
           type="button"
           key={level}
@@ -159,7 +158,7 @@ function Counts({ all, chosen }: { all: readonly AlertEntry[]; chosen: string })
           onClick={() => setQuery({ state: chosen === level ? null : level })}
         >
           <LevelBadge level={level} />
-          <strong>{all.filter((alert) => levelOfEntry(alert) === level).length}</strong>
+          <strong>{all.filter((alert) => hasBadge(alert, level)).length}</strong>
         </button>
       ))}
     </fieldset>
@@ -171,27 +170,32 @@ function columns(act: (acting: Acting) => void, reload: () => void): Column<Aler
     {
       key: "level",
       title: t("filter.level"),
-      width: "7rem",
-      cell: (alert) => <LevelBadge level={levelOfEntry(alert)} text={levelText(levelOfEntry(alert))} />,
-      sort: (alert) => ORDER[levelOfEntry(alert)] ?? 3,
+      width: "6.5rem",
+      cell: (alert) => <AlertBadges {...alert} />,
+      sort: rankOf,
     },
     {
       key: "alert",
       title: t("alert.name"),
       cell: (alert) => (
-        <>
+        <span class="two-lines" title={alert.annotations["summary"]}>
           <a class="cell-link" href={link(`/alerts/${alert.fingerprint}`)}>
             {alert.name}
           </a>{" "}
-          <span class="muted alert-summary">{alert.annotations["summary"] ?? ""}</span>
-        </>
+          {handlingOf(alert) !== "open" && (
+            <span class="only-narrow">
+              <HandlingText alert={alert} />{" "}
+            </span>
+          )}
+          <span class="muted">{alert.annotations["summary"] ?? ""}</span>
+        </span>
       ),
       sort: (alert) => alert.name,
     },
     {
       key: "node",
       title: t("node.title"),
-      width: "11rem",
+      width: "7rem",
       wide: true,
       cell: (alert) => (alert.node ? <a href={link(`/nodes/${encodeURIComponent(alert.node)}`)}>{alert.node}</a> : "–"),
       sort: (alert) => alert.node,
@@ -199,7 +203,7 @@ function columns(act: (acting: Acting) => void, reload: () => void): Column<Aler
     {
       key: "since",
       title: t("alert.age"),
-      width: "7rem",
+      width: "4.5rem",
       wide: true,
       numeric: true,
       cell: (alert) => <Since at={alert.fired_at ?? alert.active_at} />,
@@ -208,14 +212,15 @@ function columns(act: (acting: Acting) => void, reload: () => void): Column<Aler
     {
       key: "handling",
       title: t("alert.handling"),
-      width: "12rem",
+      width: "8rem",
+      wide: true,
       cell: (alert) => <HandlingText alert={alert} />,
       sort: (alert) => HANDLINGS.indexOf(handlingOf(alert)),
     },
     {
       key: "actions",
       title: t("field.actions"),
-      width: "13rem",
+      width: "11rem",
       wide: true,
       cell: (alert) => <Actions alert={alert} act={act} reload={reload} />,
     },

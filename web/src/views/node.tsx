@@ -7,7 +7,7 @@ import type { Alert } from "../api/types";
 import { Chart, type Series, type Span, type Threshold } from "../components/chart";
 import { Icon } from "../components/icon";
 import { Meter } from "../components/meter";
-import { LevelBadge, LevelIcon, levelOf } from "../components/severity";
+import { AlertBadges, LevelBadge, LevelIcon, levelOfSeverity, rankOf } from "../components/severity";
 import { Loading, Message, Show } from "../components/states";
 import { type Column, type Sorting, Table } from "../components/table";
 import { t } from "../i18n";
@@ -190,19 +190,20 @@ function Alerts({ alerts }: { alerts: readonly Alert[] }) {
   );
 }
 
-const RANKS = { critical: 0, warning: 1, pending: 2 } as Record<string, number>;
-const rank = (alert: Alert): number => RANKS[levelOf(alert)] ?? 3;
+const rank = ({ state, labels }: Alert): number => rankOf({ state, severity: labels["severity"] });
 
 function AlertRow({ alert }: { alert: Alert }) {
   const { summary = "", description = "", action = "" } = alert.annotations;
+  const severity = alert.labels["severity"];
   return (
-    <li class="alert" data-level={levelOf(alert)}>
-      <LevelIcon level={levelOf(alert)} />
+    <li class="alert" data-level={levelOfSeverity(severity)} data-state={alert.state}>
+      <LevelIcon level={levelOfSeverity(severity)} />
       <details>
         <summary>
           <strong>{summary || alert.labels["alertname"]}</strong>
           <span class="muted">
-            <LevelBadge level={levelOf(alert)} /> {t("alert.since", { time: dateTime(Date.parse(alert.activeAt)) })}
+            <AlertBadges state={alert.state} severity={severity} />{" "}
+            {t("alert.since", { time: dateTime(Date.parse(alert.activeAt)) })}
           </span>
         </summary>
         <p>{description}</p>

@@ -23,7 +23,7 @@ import { Confirm, ErrorText, NotAllowed } from "../components/actions";
 import { Chart, type Span } from "../components/chart";
 import { Field, Select, TextField } from "../components/form";
 import { LevelFields, numberOf } from "../components/levels";
-import { LevelBadge } from "../components/severity";
+import { AlertBadges, LevelBadge, levelOfSeverity } from "../components/severity";
 import { Show } from "../components/states";
 import { toast, toastError } from "../components/toast";
 import { t } from "../i18n";
@@ -33,7 +33,6 @@ import { useResource } from "../state/resource";
 import { link, navigate } from "../state/router";
 import { may } from "../state/session";
 import { currentRange } from "../state/time_range";
-import { levelOfSeverity } from "./alert_history";
 import type { ViewProps } from "./registry";
 import { RuleBadge } from "./rules";
 
@@ -405,10 +404,7 @@ function TrialResult({ of }: { of: DryRun }) {
       <ul class="events">
         {of.alerts.slice(0, 50).map((one) => (
           <li key={JSON.stringify(one.labels)}>
-            <LevelBadge
-              level={one.state === "pending" ? "pending" : levelOfSeverity(one.labels["severity"] ?? "")}
-              text={t(`event.${one.state}`)}
-            />
+            <AlertBadges state={one.state} severity={one.labels["severity"]} />
             <strong>{one.labels["node"] ?? one.labels["alertname"]}</strong>
             <span>{number(one.value)}</span>
             <span class="muted">{one.annotations["summary"] ?? ""}</span>
