@@ -107,7 +107,7 @@ def _filesystem(host: Host, entry: str) -> BcachefsFilesystem:
 
 
 def table_rows(text: str, width: int) -> Iterator[list[str]]:
-    """Yield the words of lines with at least ``width`` words, without a colon after the first word."""
+    """Yield the words of each line that has at least ``width`` words. Remove a colon after the first word."""
     for line in text.split("\n"):
         words = words_of(line)
         if len(words) >= width:

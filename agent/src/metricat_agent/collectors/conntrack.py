@@ -40,7 +40,7 @@ _COUNT = "sys/net/netfilter/nf_conntrack_count"
 
 
 class Tracking(NamedTuple):
-    """The table, the limit, and without a table the number of connections. A missing file is None."""
+    """Texts of net/stat/nf_conntrack (the table), of the limit, and without the table of the number of connections."""
 
     table: str | None = None
     limit: str | None = None

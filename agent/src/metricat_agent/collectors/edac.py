@@ -110,7 +110,7 @@ def parse(controllers: Iterable[MemoryController], skips: Skips = UNCOUNTED) -> 
 
 
 def row_samples(controller: MemoryController, skips: Skips) -> Iterator[tuple[str, Sample]]:
-    """Yield kind and samples of the rows of a controller, and of their channels."""
+    """Yield the kind of error (``ce`` or ``ue``) and the sample of each row of a controller, and of each channel."""
     for row, files in controller.rows.items():
         for name in files:
             match = _CHANNEL.match(name)
@@ -127,7 +127,7 @@ def row_samples(controller: MemoryController, skips: Skips) -> Iterator[tuple[st
 
 
 def modules(controller: MemoryController, skips: Skips) -> Iterator[tuple[str, Sample]]:
-    """Yield kind and sample of the modules of a controller that has no rows."""
+    """Yield the kind of error (``ce`` or ``ue``) and the sample of each module of a controller without rows."""
     for name, files in controller.modules.items():
         labels = (controller.number, *module_labels(name, files))
         for kind, _ in _KINDS:

@@ -100,14 +100,14 @@ def reads_right_device(mount: Mount, path: str, device: int, own_mounts: Callabl
 
 
 def statvfs(path: str) -> MountAnswer:
-    """Return a filesystem's usage, read in this process. Its unit is the fragment size (``man 3 statvfs``)."""
+    """Return a filesystem's usage, read in this process. A block has the fragment size (``man 3 statvfs``)."""
     found = os.statvfs(path)
     numbers = (found.f_frsize, found.f_blocks, found.f_bfree, found.f_bavail, found.f_files, found.f_ffree)
     return MountAnswer(device_of(path), *numbers)
 
 
 def mounts_that_may_hang(mounts: Iterable[Mount]) -> frozenset[int]:
-    """Return the numbers of mounts that may hang: those not in `LOCAL_FSTYPES`, and all mounts below them."""
+    """Return the IDs of mounts that may hang: their type is not in `LOCAL_FSTYPES`, or they are below such a mount."""
     found: set[int] = set()
     for mount in sorted(mounts, key=lambda mount: len(mount.mount_point)):
         if mount.fstype not in LOCAL_FSTYPES or mount.parent in found:
@@ -117,7 +117,7 @@ def mounts_that_may_hang(mounts: Iterable[Mount]) -> frozenset[int]:
 
 @dataclass(frozen=True, slots=True)
 class MountPlan:
-    """The mounts in a table, the selected mounts, and the numbers of mounts that may hang."""
+    """The mounts in a mount table, the selected mounts, and the IDs of mounts that may hang."""
 
     table: tuple[Mount, ...] = ()
     chosen: tuple[Mount, ...] = ()

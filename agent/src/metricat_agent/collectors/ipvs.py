@@ -98,7 +98,7 @@ def parse_totals(text: str) -> Metrics:
 
 
 def parse(stats: str | None, table: str | None, wanted: tuple[str, ...] = LABELS, skips: Skips = UNCOUNTED) -> Metrics:
-    """Return the totals, and weight and connections per backend. Add up backends with equal wanted labels."""
+    """Return the totals, and weight and connections per backend. Add up backends with equal labels in ``wanted``."""
     found = (None if stats is None else parse_part(skips, _STATS, parse_totals, stats)) or []
     sums: dict[tuple[str, ...], tuple[int, ...]] = {}
     servers = None if table is None else parse_part(skips, _TABLE, lambda text: list(backends(text, skips)), table)

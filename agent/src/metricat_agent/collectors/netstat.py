@@ -75,7 +75,7 @@ _SHOWN = 20
 
 
 def read(host: Host) -> tuple[dict[str, str], str | None]:
-    """Return the text of the existing tables of IPv4, and of the IPv6 list (None if IPv6 is disabled)."""
+    """Return the texts of net/netstat and net/snmp by name, if they exist, and of net/snmp6 (None without IPv6)."""
     texts = {name: host.optional_pid1(name) for name in TABLES}
     return {name: text for name, text in texts.items() if text is not None}, host.optional_pid1(LIST)
 
@@ -110,7 +110,7 @@ def parse_tables(
 
 
 def select_columns(names: str, fields: re.Pattern[str]) -> tuple[int, Columns]:
-    """Return the number of words, and position and family of the columns that the expression matches."""
+    """Return the number of words in a line of names, and position and family of the columns that ``fields`` matches."""
     protocol, *rest = names.split()
     protocol = protocol.removesuffix(":")
     keys = ((number, f"{protocol}_{name}") for number, name in enumerate(rest, 1))

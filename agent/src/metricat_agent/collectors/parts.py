@@ -33,7 +33,7 @@ UNCOUNTED = _Uncounted()
 
 
 def whole(text: str) -> int:
-    """Return a number of at most 64 bits in ASCII digits. Raise ValueError for other texts, such as ``1_000``."""
+    """Return an integer of at most 64 bits in ASCII digits. Raise ValueError for other texts, such as ``1_000``."""
     if "_" in text or not text.isascii():
         raise ValueError(f"{text!r} is not a number")
     value = int(text)
@@ -48,7 +48,7 @@ def name_part(text: str) -> str:
 
 
 def prefixed(text: str) -> int:
-    """Return a number like `whole`, which may also have the prefix ``0x``."""
+    """Return an integer as `whole` does; with the prefix ``0x``, from hexadecimal digits."""
     return int(text, 16) if text.startswith("0x") and "_" not in text else whole(text)
 
 

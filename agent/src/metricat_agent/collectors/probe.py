@@ -30,7 +30,9 @@ HTTP_VERSION = gauge("probe_http_version", "Version of HTTP of the last response
 LENGTH = gauge("probe_http_content_length", "Declared length of the body, in bytes; -1 if not declared.", *_BY)
 MISMATCH = gauge("probe_failed_due_to_regex", "Whether the body did not match the pattern: 1 if so, 0 if not.", *_BY)
 EXPIRY = gauge(
-    "probe_ssl_earliest_cert_expiry", "When the server's certificate expires, in seconds since 1970 (UTC).", *_BY
+    "probe_ssl_earliest_cert_expiry",
+    "When the first of the server's certificates expires, in seconds since 1970 (UTC).",
+    *_BY,
 )
 TLS_VERSION = gauge("probe_tls_version_info", "Version of TLS of the last probe, as a label.", *_BY, "version")
 DNS_PHASES = gauge("probe_dns_duration_seconds", "Duration of each phase of a DNS probe, in seconds.", *_BY, "phase")

@@ -80,7 +80,7 @@ def parse(processes: Iterable[TopProcess], mask: str) -> Metrics:
 
 
 def parse_totals(totals: ProcessTotals, limits: Mapping[str, str | None], skips: Skips = UNCOUNTED) -> Metrics:
-    """Return the processes and threads, in total and by state, and their limits; an empty list without states."""
+    """Return the processes and threads, in total and by state, and their limits; an empty list if `states` is empty."""
     if not totals.states:
         return []
     return [

@@ -55,7 +55,7 @@ def read(host: Host) -> tuple[tuple[str | None, ...], int]:
 
 
 def parse(tables: Iterable[str | None], page: int, skips: Skips = UNCOUNTED) -> Metrics:
-    """Return the fields of the existing tables."""
+    """Return the fields of net/sockstat and net/sockstat6 (None if missing). ``page`` is the page size in bytes."""
     found: Metrics = []
     for name, text in zip(_TABLES, tables, strict=False):
         for line in () if text is None else parse_part(skips, name, lines_of, text) or ():

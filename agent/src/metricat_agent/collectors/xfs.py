@@ -97,7 +97,7 @@ def read(host: Host) -> Mapping[str, str]:
 
 
 def parse(texts: Mapping[str, str], skips: Skips = UNCOUNTED) -> Metrics:
-    """Return the columns that have a family."""
+    """Return the counters of each filesystem from the columns that `LINES` declares."""
     columns: dict[Family, list[Sample]] = {family: [] for family in Xfs.families}
     for device, text in texts.items():
         for line in parse_part(skips, f"fs/xfs/{device}/stats/stats", known_lines, text) or ():

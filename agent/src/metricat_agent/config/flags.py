@@ -52,7 +52,10 @@ GENERAL = (
         "DIR",
     ),
     Option(
-        "web.max-requests", "40", "maximum number of concurrent scrapes; others get status 503; 0: no limit", "NUMBER"
+        "web.max-requests",
+        "40",
+        "maximum number of concurrent scrapes; further ones get status 503; 0: no limit",
+        "NUMBER",
     ),
     Option("web.access-log", "false", "log every request", switch=True),
     Option("push.url", "", "push metrics to this URL of a Prometheus remote-write receiver, such as a hub", "URL"),
@@ -101,8 +104,8 @@ GENERAL = (
     Option(
         "collector.series-limit",
         "5000",
-        "maximum number of series of one collector; the agent drops the others. Collectors that the agent never pauses "
-        "and collectors with series for each CPU have no limit",
+        "maximum number of series of one collector; the agent drops further series. Collectors that the agent never "
+        "pauses and collectors with series for each CPU have no limit",
         "NUMBER",
         former_names=("collector.series-budget",),
     ),

@@ -76,7 +76,7 @@ class Value:
         return self.texts[-1] if self.texts else ""
 
     def error(self, why: str) -> SettingError:
-        """Return the error for a value that cannot be used."""
+        """Return the error for this value, which cannot be used; ``why`` is the reason and the remedy."""
         return SettingError(f"{self.written}: {why}")
 
 
@@ -106,11 +106,11 @@ class RawSettings:
         return self._parsed(name, parse_boolean)
 
     def whole(self, name: str, least: int, most: int) -> int:
-        """Return the value of a setting as a whole number; raise `SettingError` unless it is in the range."""
+        """Return a setting as a whole number; raise `SettingError` if it is not from ``least`` to ``most``."""
         return self._parsed(name, lambda text: parse_whole(text, least, most, self._defaults[name].default))
 
     def number(self, name: str, least: float, most: float) -> float:
-        """Return the value of a setting as a decimal number; raise `SettingError` unless it is in the range."""
+        """Return a setting as a decimal number; raise `SettingError` if it is not from ``least`` to ``most``."""
 
         def parse(text: str) -> float:
             try:
@@ -139,7 +139,7 @@ class RawSettings:
         return number
 
     def choice(self, name: str) -> str:
-        """Return the value, which must be one of the words that the setting accepts."""
+        """Return a setting in lower case; raise `SettingError` if it is not one of its ``choices``."""
         value, words = self.get(name), self._defaults[name].choices
         if value.text.lower() not in words:
             raise value.error(f"unknown value; write {', '.join(words[:-1])} or {words[-1]}")
@@ -204,7 +204,7 @@ class _FormerNames:
 def load(
     given: Mapping[str, list[str] | list[bool] | None], environment: Mapping[str, str], program: Program
 ) -> RawSettings:
-    """Return the values of all settings; `given` has the flags, as the parser with `add_flags` returns them."""
+    """Return all settings; raise `SettingError` for invalid ones. `given` has the flags, as parsed with `add_flags`."""
     options = program.options
     former = _FormerNames(options.values())
     known = {name: option for option in options.values() for name in (option.name, *option.former_names)}
@@ -230,8 +230,9 @@ def load(
 
 
 def unknown_variables(environment: Mapping[str, str], program: Program) -> dict[str, str]:
-    """Return the environment variables with the program's prefix that are not settings, each with the most similar one.
+    """Return the environment variables with the program's prefix that are not settings.
 
+    Each has the most similar variable of a setting, or an empty text.
     Variables that a kubelet sets for a Service in the same namespace are left out.
     """
     options = program.options.values()
@@ -259,9 +260,10 @@ def _flag_value(option: Option, name: str, given: list[str] | list[bool]) -> Val
 def load_file(
     file: Value, known: Mapping[str, Option], environment: Mapping[str, str], sections: Sequence[str] = ()
 ) -> dict[str, Value]:
-    """Return the settings of a YAML file by name; its keys are the known names, whole or nested at the dots.
+    """Return the settings of a YAML file by name; raise `SettingError` if it cannot be read or has an invalid key.
 
-    The name of a switch may also end in ``.enabled``. The keys in `sections` are left out.
+    The keys are the known names, whole or nested at the dots. The name of a switch may also end in ``.enabled``. The
+    keys in `sections` are left out.
     """
     from metricat_agent.config.yaml_text import YamlError, read_file  # noqa: PLC0415 -- imports yaml
 
@@ -325,12 +327,15 @@ def _file_value(name: str, where: str, node: Node, option: Option, environment: 
     if any(item.is_null for item in items):
         raise value.error("no value; write one, or remove the key; '' is an empty text")
     if not option.switch and any(item.kind == "bool" for item in items):
-        raise value.error("a boolean where another value belongs; write that value, or quote the word")
+        raise value.error("a boolean, but the setting is not a switch; write its value, or put the word in quotes")
     return Value(tuple(expanded(text, written, environment) for text in texts), written)
 
 
 def expanded(text: str, where: str, environment: Mapping[str, str]) -> str:
-    """Replace ``${NAME}`` with the variable, and ``$${NAME}`` with ``${NAME}``; errors show the original text."""
+    """Replace ``${NAME}`` with the environment variable, and ``$${NAME}`` with ``${NAME}``.
+
+    Raise `SettingError`, whose message begins with ``where``, for a variable that is not set.
+    """
 
     def replacement(found: re.Match[str]) -> str:
         if found[1]:
@@ -345,14 +350,14 @@ def expanded(text: str, where: str, environment: Mapping[str, str]) -> str:
 
 
 def new_parser(program: Program) -> argparse.ArgumentParser:
-    """Return a parser without flags but --help and --version, which raises `SettingError`."""
+    """Return a parser with only --help and --version. For invalid arguments, it raises `SettingError`."""
     parser = _Parser(prog=program.name, description=program.description, epilog=program.epilog, allow_abbrev=False)
     parser.add_argument("--version", action="version", version=f"{program.name} {program.version}")
     return parser
 
 
 def add_flags(parser: argparse.ArgumentParser, program: Program) -> None:
-    """Add the flags of all settings."""
+    """Add the flags of all settings of the program to the parser."""
     for title, options in program.groups:
         group = parser.add_argument_group(title) if title else parser
         for option in options:

@@ -1,6 +1,6 @@
 """Translation of node_exporter 1.12.1's command lines, so that they work unchanged.
 
-Each of its flags has the same effect, is logged as having no effect, or is an error with a remedy.
+Each flag of node_exporter has the same effect, is logged as having no effect, or is an error with a remedy.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ _MOST_BYTES = 1 << 40
 
 @dataclass(frozen=True, slots=True)
 class PushSettings:
-    """Settings of the push: the receiver, the interval, the labels and the buffer. An empty text: not configured."""
+    """Settings of the push: receiver, interval and age in seconds, labels, buffer. An empty text: not configured."""
 
     url: str
     token_file: str

@@ -57,7 +57,7 @@ class Secrets:
 
 @dataclass(frozen=True, slots=True)
 class CollectorSettings:
-    """The settings of an enabled collector. The keys of `filters` are exclude flags, those of `options` are names."""
+    """The settings of an enabled collector: filters by the name of their exclude flag, and options by their name."""
 
     filters: Mapping[str, Filter]
     options: Mapping[str, object]
@@ -248,7 +248,7 @@ def _packed(ip: str) -> str:
 
 
 def address(value: Value, text: str) -> Address:
-    """Parse ``[IP]:PORT``; an IPv6 address needs the brackets."""
+    """Parse ``[IP]:PORT`` (IPv6 with brackets); raise the `SettingError` of the setting ``value`` if it is invalid."""
     found = re.fullmatch(r"(?:\[([0-9a-fA-F:.]+(?:%[\w.-]+)?)\]|([\w.-]*)):(0|[1-9][0-9]{0,4})", text, re.ASCII)
     if not found or int(found[3]) > 65535 or not _is_ip(found[1] or found[2]):
         raise value.error("not a listen address; write [IP]:PORT, for example :9100, 127.0.0.1:9100 or [::1]:9100")
@@ -315,7 +315,7 @@ def _filter(name: str, flags: FilterFlags, raw: RawSettings) -> Filter:
     excluded = _pattern(exclude)
     if exclude and excluded and all(excluded.search(name) for name in _ANY_NAMES):
         raise exclude.error(
-            f"matches every name, so it excludes all {flags.what}; write a narrower one, or --no-collector.{name}"
+            f"matches every name, so it excludes all {flags.what}; write a narrower pattern, or --no-collector.{name}"
         )
     return Filter(_pattern(include), excluded)
 

@@ -22,16 +22,16 @@ _TAG = "tag:yaml.org,2002:"
 _SCALARS = ("str", "null", "bool", "int", "float", "timestamp", "value")
 _TOO_DEEP = "nested too deeply or recursively"
 _MOST_COPIES = 100_000
-"""Of values that aliases repeat. Lists of aliases of lists of aliases make billions of values from a few lines."""
+"""Maximum number of values that aliases repeat: nested lists of aliases make billions of values from a few lines."""
 
 
 class YamlError(Exception):
-    """The file cannot be read as YAML. The message holds the cause, the line, and the remedy."""
+    """A text is not YAML that this module supports. The message has the cause, any line number, and the remedy."""
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A value of the file: a text, a list or a mapping."""
+    """A value of a YAML document: a text, a list or a mapping, and the number of its first line."""
 
     value: str | Sequence[Node] | Mapping[str, Node]
     line: int
@@ -70,7 +70,7 @@ def read_text(text: str | TextIO) -> Node | None:
 
 
 def plain(node: Node | None) -> object:
-    """Return the value of a node as texts, lists and mappings; None for an empty one."""
+    """Return the value of a node as texts, lists and mappings; None for a null value or without a node."""
     if node is None or node.is_null:
         return None
     if isinstance(node.value, str):
@@ -111,7 +111,9 @@ class _Reader:
             if key.tag == f"{_TAG}merge":
                 for source in value.value if isinstance(value, yaml.SequenceNode) else [value]:
                     if not isinstance(source, yaml.MappingNode):
-                        raise YamlError(f"invalid YAML: << in line {line} is not followed by a mapping; name an anchor")
+                        raise YamlError(
+                            f"invalid YAML: << in line {line} is not followed by a mapping; write <<: *ANCHOR"
+                        )
                     self._count(source)
                     merged = {**self._mapping(source), **merged}
                 continue

@@ -30,7 +30,7 @@ _COMPOUND: dict[str, tuple[Kind, tuple[str, ...]]] = {
     "histogram": ("histogram", ("_bucket", "_sum", "_count")),
     "summary": ("summary", ("", "_sum", "_count")),
 }
-_ENDS = ("_sum", "_count")
+_ENDS, _SHOWN = ("_sum", "_count"), 100
 PART = ""
 """The key under which a series stores its part of a histogram or summary; not a label."""
 DEFAULT_HELP = "Read from a file."
@@ -40,7 +40,7 @@ Found = dict[str, dict[Series, float]]
 
 
 class FormatError(Exception):
-    """A line that is not valid in the format."""
+    """A line is not valid in the format. The message has the cause and the text at fault."""
 
 
 @dataclass(slots=True)
@@ -66,11 +66,11 @@ def parse(text: str) -> Exposition:
         elif plain:
             match = _SAMPLE.fullmatch(plain)
             if match is None:
-                raise FormatError(line)
+                raise FormatError(f"{line[:_SHOWN]!r} is not a sample in the text format")
             series = found.samples.setdefault(match[1], {})
             key = tuple(sorted([pair for pair in labels(match[2] or "").items() if pair[1]]))
             if key in series:
-                raise FormatError(line)
+                raise FormatError(f"{line[:_SHOWN]!r} is a second sample of its series")
             series[key] = number(match[3])
     return found
 
@@ -78,7 +78,7 @@ def parse(text: str) -> Exposition:
 def families(
     found: Exposition, helps: Mapping[str, str], kinds: Mapping[str, str]
 ) -> list[tuple[Family, dict[Series, float]]]:
-    """Return the families of a text and their series by label, with these help texts and types.
+    """Return the families of a text, with help texts and types by metric name, and the samples of each by labels.
 
     The parts of an incomplete histogram or summary become separate families.
     """
@@ -97,14 +97,14 @@ def families(
 
 
 def labels(text: str) -> dict[str, str]:
-    """Parse the labels of a sample, the text between the braces."""
+    """Parse the labels of a sample, the text between the braces; raise `FormatError` if they are invalid."""
     found: dict[str, str] = {}
     text = text.strip(" \t")
     at = 0
     while at < len(text):
         match = _LABEL.match(text, at)
         if match is None or match[1] in found or match[1].startswith("__"):
-            raise FormatError(text)
+            raise FormatError(f"{text[:_SHOWN]!r} are not valid labels")
         found[match[1]] = _unescaped(match[2], _LABEL_ESCAPES)
         at = match.end()
     return found

@@ -23,7 +23,7 @@ _MAX_PROCESSES = 8
 
 @dataclass(frozen=True, slots=True)
 class MountAnswer:
-    """The device that a path leads to (st_dev) and the result of statvfs(3)."""
+    """The device that a path leads to (st_dev) and the result of statvfs(3): `block` in bytes, the others as counts."""
 
     device: int
     block: int
@@ -96,7 +96,7 @@ class ProbeProcess:
 
 
 class Prober:
-    """Probes mounts through subprocesses. For one thread."""
+    """Probes mounts through subprocesses. Not thread-safe."""
 
     def __init__(self, timeout: float = 0.25, round_timeout: float = 0.75) -> None:
         """Wait up to ``timeout`` seconds per mount, and ``round_timeout`` seconds for all hung mounts of one scrape."""

@@ -107,7 +107,7 @@ class ProcessSampler:
         """CPU time of the sampling thread so far, without the full passes that scrapes make themselves."""
 
     def top(self) -> tuple[TopProcess, ...]:
-        """Return the top processes of the last pass; start the sampling thread if it does not run."""
+        """Return the top processes of the last pass; start the thread if needed. Raise `StaleError` if it hangs."""
         self._last_request = self._clock()
         if self._thread is None or not self._thread.is_alive():
             self.full_pass()

@@ -66,7 +66,7 @@ class Connection(io.RawIOBase):
 
 
 def resolve(target: Target, host: str, port: int, kind: socket.SocketKind, result: Result) -> Endpoint:
-    """Return the first address of a name; raise `ProbeError` if it does not resolve."""
+    """Return the first address of a name; raise `ProbeError` if it does not resolve. Record the phase in `result`."""
     began = time.monotonic()
     try:
         found = socket.getaddrinfo(host, port or None, _FAMILIES[target.ip_protocol], kind)
@@ -80,7 +80,7 @@ def resolve(target: Target, host: str, port: int, kind: socket.SocketKind, resul
 
 
 def connect(target: Target, host: str, port: int, deadline: Deadline, result: Result) -> Connection:
-    """Return a TCP connection; raise `ProbeError` if it is refused or not open before the deadline."""
+    """Return a TCP connection; raise `ProbeError` if it cannot be opened in time. Record the phases in `result`."""
     family, address = resolve(target, host, port, socket.SOCK_STREAM, result)
     left = deadline.left()
     began = time.monotonic()

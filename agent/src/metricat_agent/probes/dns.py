@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from metricat_agent.probes.connection import resolve
 from metricat_agent.probes.result import ProbeError
+from metricat_agent.probes.target import RECORD_TYPES
 
 if TYPE_CHECKING:
     from metricat_agent.probes.connection import Deadline
@@ -46,7 +47,8 @@ def probe(target: Target, deadline: Deadline, result: Result) -> None:
     if code:
         raise ProbeError("status", f"{target.host} returned {_CODES.get(code, code)} for {target.query_name}")
     if not result.answers:
-        raise ProbeError("status", f"{target.host} has no record of this type for {target.query_name}")
+        kind = next(name for name, number in RECORD_TYPES.items() if number == target.query_type)
+        raise ProbeError("status", f"{target.host} has no {kind} record for {target.query_name}")
 
 
 def query(number: int, name: str, record_type: int) -> bytes:

@@ -42,7 +42,7 @@ def probe(target: Target, deadline: Deadline, result: Result) -> None:
     if response.status not in target.status_codes:
         raise ProbeError("status", f"{url} returned the status {response.status}")
     if result.matched is False:
-        raise ProbeError("body", f"the body of {url} does not match the pattern")
+        raise ProbeError("body", f"the body of {url} does not match body_pattern")
 
 
 def _redirected(url: str, location: str) -> str:

@@ -11,7 +11,7 @@ REASONS = {
     "tls": "The TLS handshake fails, for example because the certificate is not valid.",
     "protocol": "The response is not valid, or the connection ends early.",
     "status": "The HTTP status code is not in `valid_status_codes`, or DNS returned an error or no record of the type.",
-    "body": "The body does not match the pattern.",
+    "body": "The body does not match `body_pattern`.",
     "permission": "The agent may not open the socket or read a file that the probe needs.",
     "internal": "The probe itself failed; the log has the error.",
 }
@@ -48,7 +48,7 @@ class Result:
     matched: bool | None = None
     """Whether the body matched the pattern."""
     certificate_expiry: float | None = None
-    """When the first certificate of the chain expires, in seconds since 1970 (UTC)."""
+    """When the first of the server's certificates expires, in seconds since 1970 (UTC)."""
     tls_version: str = ""
     answers: int | None = None
     """Records in the answer section of a DNS response."""
@@ -59,5 +59,5 @@ class Result:
         return not self.reason
 
     def add_phase(self, name: str, seconds: float) -> None:
-        """Add to the duration of a phase; redirects repeat phases."""
+        """Add seconds to the duration of a phase: each redirect repeats the phases."""
         self.phases[name] = self.phases.get(name, 0.0) + seconds

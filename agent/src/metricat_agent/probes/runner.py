@@ -45,7 +45,10 @@ class Record:
     """When the running probe must have ended (monotonic clock); 0: no probe runs."""
 
     def current(self, now: float) -> Result | None:
-        """Return the last result. A probe that runs past its deadline counts as failed, for example in the resolver."""
+        """Return the last result, or a failure if a probe still runs at its deadline, for example in the resolver.
+
+        ``now`` is the time of the monotonic clock, in seconds.
+        """
         if self.deadline and now > self.deadline:
             return Result(
                 duration=self.target.timeout, reason="timeout", message="the probe did not end within its timeout"

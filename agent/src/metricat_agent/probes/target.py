@@ -40,7 +40,7 @@ _BAD_TEXT = re.compile(r"[\x00-\x20\x7f]")
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An endpoint, the settings of its probes, and the criteria of success."""
+    """An endpoint, the settings of its probes (times in seconds), and the criteria of success."""
 
     name: str
     url: str
@@ -147,7 +147,8 @@ def _target(given: object) -> Target:
             raise ValueError(f"{where}: {key}: {error}") from None
     target = Target(name=name, **fields)
     if target.timeout > target.interval:
-        raise ValueError(f"{where}: timeout is longer than interval; use a shorter timeout")
+        longer = f"timeout ({target.timeout:g} s) is longer than interval ({target.interval:g} s)"
+        raise ValueError(f"{where}: {longer}; use a shorter timeout")
     return target
 
 
@@ -164,7 +165,10 @@ def _url_fields(url: str) -> dict[str, Any]:
             f"{wrong}; write http://, https://, tcp://HOST:PORT, tls://HOST:PORT, dns://SERVER/NAME or icmp://HOST"
         )
     if parts.username or parts.password:
-        raise ValueError("a URL contains a user name; put credentials into a file for bearer_token_file")
+        raise ValueError(
+            f"the URL of the host {parts.hostname} contains a user name or password; remove it. The probes "
+            "authenticate only with a Bearer token: set bearer_token_file"
+        )
     if port is not None and parts.scheme == "icmp":
         raise ValueError(f"{wrong} has a port, and ICMP has none; write icmp://{parts.hostname}")
     if port is None and not PORTS[parts.scheme] and parts.scheme != "icmp":

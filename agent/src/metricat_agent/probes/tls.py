@@ -23,7 +23,8 @@ _SEQUENCE, _UTC_TIME, _GENERALIZED_TIME = 0x30, 0x17, 0x18
 def handshake(target: Target, host: str, connection: Connection, deadline: Deadline, result: Result) -> Connection:
     """Perform a TLS handshake and return the encrypted connection; raise `ProbeError` if the handshake fails.
 
-    The expiry is known even if the certificate cannot be verified: a second handshake without verification reads it.
+    Set the TLS version and the earliest expiry of the server's certificates in ``result``. They stay unset if the
+    handshake fails. Before Python 3.13, the expiry is that of the server's own certificate, without its issuers.
     """
     context = _context(target)
     connection.socket.settimeout(deadline.left())

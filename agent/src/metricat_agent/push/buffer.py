@@ -59,6 +59,7 @@ class Buffer:
         variant: Variant = PUSH,
     ) -> None:
         """Use the folder, or only memory without one. ``most_age`` is in milliseconds."""
+        self._folder = folder
         self._most_bytes = most_bytes
         self._most_age = most_age
         self._memory_bytes = memory_bytes
@@ -96,7 +97,10 @@ class Buffer:
             return self._samples()
 
     def put(self, batch: Batch) -> None:
-        """Append a batch. If an older one is not sent yet, write both to disk, if there is a folder."""
+        """Append a batch, and drop the oldest batches above the limits.
+
+        With a folder, write the batches to disk if an older one is not sent yet, or if the variant writes all.
+        """
         with self._lock:
             record = Record(self._variant.compress(batch.body), batch.samples, batch.time, self._number)
             self._number += 1
@@ -107,9 +111,10 @@ class Buffer:
             self._lock.notify_all()
 
     def get(self, most_samples: int, most_bytes: int, timeout: float) -> list[Record]:
-        """Return the oldest record, and more within the bounds; empty if none came before the timeout or `wake`.
+        """Return the oldest record, and further ones within the bounds; nothing if none came before timeout or `wake`.
 
-        The records remain in the buffer until `remove_through`.
+        ``most_bytes`` counts compressed bytes; ``timeout`` is in seconds. The records remain in the buffer until
+        `remove_through`.
         """
         with self._lock:
             self._lock.wait_for(lambda: self._is_woken or self._memory or self._segments, timeout)
@@ -123,7 +128,7 @@ class Buffer:
             return list(_within(self._memory, most_samples, most_bytes))
 
     def remove_through(self, number: int) -> None:
-        """Remove the records up to this number: they are sent or rejected."""
+        """Remove the records up to and including ``number``: they are sent or rejected."""
         with self._lock:
             if self._segments is not None:
                 self._segments.remove_through(number)
@@ -162,7 +167,8 @@ class Buffer:
             self.disk_errors += 1
             if not self._disk_fails:
                 _LOG.warning(
-                    "%s: cannot write the buffer (%s); batches remain in memory", self._variant.name, error.strerror
+                    "%s: cannot write the buffer to %s: %s; batches remain in memory. Free space, or repair the disk",
+                    *(self._variant.name, self._folder, error.strerror),
                 )
             self._disk_fails = True
         else:
@@ -195,10 +201,18 @@ class Buffer:
 
     def _drop(self, reason: str, samples: int) -> None:
         if reason not in self.dropped:
+            limit = f"{self._most_age / 1000:g} s" if reason == "too_old" else self._size_limit()
             _LOG.warning(
-                "%s: the buffer drops its oldest samples because of its limit (%s)", self._variant.name, reason
+                "%s: the buffer drops its oldest samples (%s: above %s). Make the receiver accept samples, "
+                "or raise the limit",
+                *(self._variant.name, reason, limit),
             )
         self.dropped[reason] = self.dropped.get(reason, 0) + samples
+
+    def _size_limit(self) -> str:
+        if self._segments is None:
+            return f"{min(self._memory_bytes, self._most_bytes)} bytes in memory"
+        return f"{self._most_bytes} bytes on disk or {self._memory_bytes} bytes in memory"
 
     def _samples(self) -> int:
         in_memory = sum([record.samples for record in self._memory])
@@ -212,7 +226,7 @@ class Buffer:
             return
         self.dropped["damaged"] = self._segments.damaged_samples
         name, size = self._variant.name, self._segments.damaged_bytes
-        _LOG.warning("%s: the buffer has %d damaged bytes, which are lost", name, size)
+        _LOG.warning("%s: %d bytes of the buffer in %s are damaged and lost; check the disk", name, size, self._folder)
 
 
 def _within(records: deque[Record], most_samples: int, most_bytes: int) -> Iterator[Record]:

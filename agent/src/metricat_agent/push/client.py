@@ -65,7 +65,7 @@ class Client:
         self._connection: http.client.HTTPConnection | None = None
 
     def send(self, body: bytes) -> Answer:
-        """Send a `prometheus.WriteRequest`. Never raises OSError."""
+        """Send an encoded `prometheus.WriteRequest`; return the outcome, also for an error of the network."""
         is_reused = self._connection is not None
         try:
             return self._request(body)

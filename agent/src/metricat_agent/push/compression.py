@@ -1,7 +1,7 @@
 """Compression of requests: snappy, which remote write requires, or gzip, which the hub accepts too.
 
-The package cramjam (``pip install metricat-agent[push]``) compresses snappy. Without it, the blocks hold the data as it
-is. They are valid snappy, but as large as the data.
+The package cramjam (``pip install metricat-agent[push]``) compresses snappy. Without it, requests are valid snappy that
+holds the data uncompressed.
 """
 
 from __future__ import annotations

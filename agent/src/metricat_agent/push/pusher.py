@@ -37,7 +37,7 @@ _STOP_TIMEOUT = 3.0
 
 
 class Pusher:
-    """Collects and sends from `start` until `stop`."""
+    """Buffers a scrape at each interval, and sends the buffer to the receiver, from `start` until `stop`."""
 
     families = FAMILIES
 
@@ -69,7 +69,7 @@ class Pusher:
             self._threads.append(thread)
 
     def stop(self) -> None:
-        """Send buffered samples, for at most a few seconds. The rest stays on disk, or is lost if no folder is set."""
+        """Send buffered samples for at most 3 s. The rest stays on disk, or is lost without `push.buffer.path`."""
         self._stopping.set()
         self._buffer.wake()
         deadline = time.monotonic() + _STOP_TIMEOUT

@@ -50,7 +50,7 @@ class _Entry(NamedTuple):
 
 @dataclass(slots=True)
 class Segment:
-    """One file. Its counts are those of the records that are not sent yet."""
+    """One file of the queue. `records` and `samples` count only what is not sent yet."""
 
     path: str
     size: int
@@ -64,7 +64,7 @@ class Segment:
 
 
 class Segments:
-    """The queue. Not thread-safe. Methods raise OSError if the disk fails."""
+    """A queue of batches in files. Not thread-safe. Methods raise OSError if the disk fails."""
 
     def __init__(self, folder: str, segment_bytes: int, *, flushes: bool = True) -> None:
         """Open or create the directory; raise `SegmentsError` if that fails."""
@@ -102,9 +102,9 @@ class Segments:
         return any(segment.records for segment in self._segments)
 
     def append(self, record: Record) -> None:
-        """Append a record, and flush it to the disk if the queue does so. An error leaves the queue as it was.
+        """Append a record. If the disk fails, raise OSError and leave the queue as it was.
 
-        Its number must be higher than those in the queue. The numbers within a segment have no gap.
+        The record's number must be higher than all numbers in the queue. The numbers within a segment have no gap.
         """
         file = self._writing
         if file is None or self._segments[-1].size >= self._segment_bytes or record.number != self.next_number:
@@ -128,7 +128,7 @@ class Segments:
         self.next_number = record.number + 1
 
     def oldest(self, most_samples: int, most_bytes: int) -> list[Record]:
-        """Return the oldest records of a segment: at least one, more within the bounds; none if the queue is empty."""
+        """Return the oldest records of one segment: at least one, and further ones within the bounds; none if empty."""
         while self:
             segment = next(segment for segment in self._segments if segment.records)
             try:
@@ -141,7 +141,7 @@ class Segments:
         return []
 
     def remove_through(self, number: int) -> None:
-        """Remove the records up to this number."""
+        """Remove the records up to and including ``number``."""
         for segment in list(self._segments):
             if segment.first > number:
                 return

@@ -34,9 +34,9 @@ class Batch(NamedTuple):
 
 
 class SeriesEncoder:
-    """Encodes scrapes, with these labels on each series. A series that the next scrape lacks gets a staleness marker.
+    """Encodes scrapes, and adds ``labels`` to each series. A series that the next scrape lacks gets a staleness marker.
 
-    A label of the agent's own that has one of these names becomes ``exported_NAME``, as when Prometheus scrapes.
+    A label in the scrape with the name of an added label becomes ``exported_NAME``, as when Prometheus scrapes.
     """
 
     def __init__(self, labels: Mapping[str, str]) -> None:
@@ -110,5 +110,5 @@ def varint(number: int) -> bytes:
 
 
 def field(number: int, content: bytes) -> bytes:
-    """Return a protobuf field with this number and these bytes."""
+    """Return a protobuf field of the type bytes: its number, the length and the content."""
     return bytes((number << 3 | 2,)) + varint(len(content)) + content

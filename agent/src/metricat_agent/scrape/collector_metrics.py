@@ -92,7 +92,10 @@ class CollectorState:
         self._skipped_parts: set[tuple[str, str]] = set()
 
     def record(self, now: float, seconds: float, series: int, why: str | None) -> None:
-        """Record a success, or the reason of a failure; log a change."""
+        """Record a success (``why`` is None) or the reason ``why`` of a failure; log a change.
+
+        ``now`` is in seconds since 1970 (UTC); ``seconds`` is the duration.
+        """
         self.seconds = seconds
         self.mean_seconds += (seconds - self.mean_seconds) * _SMOOTHING
         self.series = series

@@ -45,7 +45,7 @@ class EmptyCollectors:
         """By collector: the number of the scrape, and the time, at which it runs again."""
 
     def begin(self, names: Iterable[str], *, skips: bool = True) -> tuple[list[str], bytes | None]:
-        """Return the collectors to run at a scrape, all without ``skips``, and a token for `record`."""
+        """Return the names of the collectors to run at a scrape (without ``skips``, all), and a token for `record`."""
         with self._lock:
             self._scrapes += 1
             scrapes, now, token = self._scrapes, self._clock(), self._uevents()

@@ -91,7 +91,7 @@ class CollectorExecutor(Generic[Result]):
         self._busy: dict[str, float] = {}
 
     def run(self, jobs: Mapping[str, Callable[[], Result]], *, measures_cpu: bool = True) -> dict[str, Outcome[Result]]:
-        """Return the outcome of every job by name, within the timeout after an earlier run has ended.
+        """Run the jobs and return the outcome of each by name, within the timeout after an earlier run has ended.
 
         Without ``measures_cpu``, the CPU time in every outcome is 0: the system calls that measure it cost 5 % of a
         scrape.

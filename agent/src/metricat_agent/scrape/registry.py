@@ -147,7 +147,7 @@ class _Record:
 
 
 class Registry:
-    """The enabled collectors. Thread-safe."""
+    """Runs the enabled collectors and returns their metrics as text. Thread-safe."""
 
     def __init__(  # noqa: PLR0913 -- keywords with their own names
         self,
@@ -192,8 +192,9 @@ class Registry:
         self._single_flight: SingleFlight[ScrapeResult] = SingleFlight()
 
     def page(self, fmt: Format = "text", collect: Collection[str] = (), exclude: Collection[str] = ()) -> ScrapeResult:
-        """Return a scrape of the selected collectors, by default all that are not paused; share one that is running.
+        """Return a scrape of the selected collectors, by default all that are not paused.
 
+        If an equal scrape (the same format and collectors) is running, wait for it and return its result.
         Raises `UnknownCollectorError`. A failing collector never raises.
         """
         if unknown := sorted({*collect, *exclude} - self._records.keys()):

@@ -17,8 +17,8 @@ def limit_series(metrics: Metrics, limit: int | None) -> tuple[Metrics, int, int
     """Return the metrics within the limit (None: all), their number of series, and the number of dropped series.
 
     Series with the same first label (a device, a CPU) form a group, which is kept or dropped as a whole. Series without
-    labels form one group, which is kept first. Groups with the fewest series other than 0 are dropped first; among
-    equals, the groups that the kernel lists last, which are mostly the newest. Of a group that is larger than the
+    labels form one group, which is kept first. Groups with the fewest series whose value is not 0 are dropped first;
+    among equals, the groups that the kernel lists last, which are mostly the newest. Of a group that is larger than the
     limit, only as many series are kept as the other groups leave.
     """
     total = size(metrics)

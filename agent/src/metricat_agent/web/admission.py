@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 class AdmissionControl:
     """The served connections, and the queue of clients above the limit.
 
-    One thread calls the methods of the queue. Any thread may call `add`, `discard` and `has_waiting`.
+    Only one thread may call `admits`, `admitted`, `expired` and `drain`. Any thread may call the other methods.
     """
 
     def __init__(self, limits: ConnectionLimits) -> None:

@@ -78,7 +78,7 @@ class ConnectionQueue:
             self._selector.unregister(descriptor)
 
     def expired(self) -> Iterator[Client]:
-        """Remove and yield, oldest first, the clients that waited for the timeout or exceed the size."""
+        """Remove and yield clients that waited for the whole timeout or exceed the queue's size, the oldest first."""
         now = self._clock()
         while self._waiting:
             client, until = next(iter(self._waiting.values()))

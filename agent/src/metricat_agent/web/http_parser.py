@@ -50,7 +50,7 @@ class BadRequestError(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """The head of a request, with header names in lower case. Preferences are parsed once."""
+    """The head of a request, with header names in lower case."""
 
     method: str
     path: str
@@ -88,7 +88,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """A status, a body and its content type."""
+    """A response: its status, its body, the type of the body, and further headers."""
 
     status: int
     body: bytes

@@ -20,7 +20,10 @@ class ListenError(Exception):
 
 
 def listen(address: Address) -> socket.socket:
-    """Return a listening socket; without an IP address, for IPv6 and IPv4, or for IPv4 only if the host lacks IPv6."""
+    """Return a listening socket; raise `ListenError` if the address cannot be used.
+
+    Without an IP address, it listens for IPv6 and IPv4, or for IPv4 only if the host lacks IPv6.
+    """
     try:
         if not address.ip:
             try:

@@ -63,7 +63,9 @@ class Router:
         try:
             result = self._scrape(fmt, collect, exclude)
         except UnknownCollectorError as error:
-            return Response(400, f"unknown or disabled collectors: {error}\n".encode())
+            return Response(
+                400, f"unknown or disabled collectors: {error}; enable them, or remove them from the URL\n".encode()
+            )
         finally:
             if self._scrapes is not None:
                 self._scrapes.release()

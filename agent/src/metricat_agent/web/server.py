@@ -47,7 +47,7 @@ def host_of(address: object) -> str:
 
 
 class Server:
-    """Listens from its creation on; responds while `run` runs."""
+    """HTTP server: listens as soon as it is created; responds while `run` runs."""
 
     def __init__(  # noqa: PLR0913 -- keywords with their own names
         self,

@@ -64,7 +64,7 @@ def test_unusable_files_are_logged_once(
         f"textfile: {tmp_path}/{name} cannot be used: {why}"
         for name, why in (
             ("missing", "No such file or directory"),
-            ("bad.prom", "no line of it"),
+            ("bad.prom", "'no line of it' is not a sample in the text format"),
             ("help.prom", "good has a different type or help text in another file"),
             ("pipe.prom", "not a regular file"),
             ("same.prom", "good has a series that is also in another file"),

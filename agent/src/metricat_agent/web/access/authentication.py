@@ -36,7 +36,7 @@ _Stamp = tuple[int, int, int]
 
 
 class Authenticator:
-    """The access rules of one file, or of some Secrets. Thread-safe."""
+    """Authenticates clients by the access rules of a web config file or of mounted Secrets. Thread-safe."""
 
     def __init__(
         self, source: str, load: Callable[[], AccessRules], clock: Callable[[], float] = time.monotonic
@@ -124,7 +124,11 @@ class Authenticator:
         return secured, bool(certificate)
 
     def allows(self, certificate: Mapping[str, Any]) -> bool:
-        """Return whether a trusted client certificate has one of the allowed names, or the client sent none."""
+        """Return whether the names in a trusted client certificate are allowed.
+
+        They are if one of them is in `client_allowed_sans`, if this list is not configured, and if the client sent no
+        certificate (an empty mapping).
+        """
         allowed = self._rules.allowed_names
         return not certificate or allowed is None or not allowed.isdisjoint(_names(certificate))
 
@@ -138,7 +142,10 @@ class Authenticator:
         return passwords.credentials(authorization)[0]
 
     def reject(self, request: Request, *, certified: bool = False) -> Response | None:
-        """Return the response that rejects the request; None if the rules allow it."""
+        """Return the response that rejects a request; None if the rules allow it.
+
+        ``certified`` is whether the client presented a trusted certificate.
+        """
         rules = self.current()
         if request.path in _OPEN:
             return None
@@ -152,7 +159,7 @@ class Authenticator:
         return None
 
     def with_headers(self, response: Response) -> Response:
-        """Return the response with the headers that the file adds."""
+        """Return the response with the headers that the web config file adds, if any."""
         extra = self._rules.headers
         if not extra:
             return response

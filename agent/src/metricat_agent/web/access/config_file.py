@@ -36,11 +36,11 @@ _HEADER_VALUE = re.compile(r"[\t\x20-\x7e\xa0-\xff]+")
 
 
 class WebConfigError(SettingError):
-    """The file cannot be used. The message holds the file, the key and the remedy."""
+    """The web config file cannot be used. The message has the file's path, the key at fault and the remedy."""
 
 
 def load(path: str) -> AccessRules:
-    """Read the file and all files that it names; raises `WebConfigError`."""
+    """Return the rules of a web config file and of the TLS files that it names; raise `WebConfigError`."""
     try:
         given = read_file(path)
     except YamlError as error:
@@ -97,7 +97,7 @@ def _headers(headers: Mapping[str, Node]) -> Iterator[tuple[str, str]]:
         value, allowed = _text(f"http_server_config.headers.{name}", node), _HEADERS[name]
         if not _HEADER_VALUE.fullmatch(value):
             raise _ValueError(
-                f"http_server_config.headers.{name} is not a valid header; write Latin letters on one line"
+                f"http_server_config.headers.{name} is not a valid header; write Latin-1 characters on one line"
             )
         if allowed and value not in allowed:
             raise _ValueError(f"http_server_config.headers.{name}: invalid value {value}; write {' or '.join(allowed)}")

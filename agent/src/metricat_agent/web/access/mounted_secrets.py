@@ -1,7 +1,7 @@
 """Access rules from Secrets that Kubernetes mounted, each a directory with a file for each key.
 
-The handshake verifies a client certificate if the client presents one. The authenticator requires it for each request
-instead of the handshake, because the kubelet's probes have no certificate. The password is in plain text because
+The handshake accepts clients without a certificate, because the kubelet's probes have none, and verifies any
+certificate. The authenticator rejects all other requests without a certificate. The password is in plain text because
 Prometheus reads the same Secret. A hash would protect nothing, as every scrape sends the password.
 """
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def load(secrets: Secrets) -> AccessRules:
-    """Return the rules of the directories; raises `SettingError`, whose message never shows the content of a file."""
+    """Return the access rules of Secrets; raise `SettingError`, whose message never shows the content of a file."""
     files = [f"{secrets.tls}/{key}" for key in ("tls.crt", "tls.key") if secrets.tls]
     files += [f"{secrets.client_ca}/ca.crt"] if secrets.client_ca else []
     files += [f"{secrets.basic_auth}/{key}" for key in ("username", "password") if secrets.basic_auth]

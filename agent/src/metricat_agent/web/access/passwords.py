@@ -1,7 +1,7 @@
 """Passwords hashed with bcrypt, in the format of ``htpasswd -B``.
 
 The `bcrypt` package computes the hash if it is installed (``pip install metricat-agent[auth]``). Otherwise the system's
-libcrypt does: most distributions have that of libxcrypt, which supports ``$2a$``, ``$2b$`` and ``$2y$``.
+libcrypt does. Most distributions have libxcrypt's, which supports ``$2a$``, ``$2b$`` and ``$2y$``.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ _LONGEST = 72
 
 
 class NoBcryptError(Exception):
-    """Neither the package nor the library is installed. The message holds the remedy."""
+    """Neither the package `bcrypt` nor libcrypt is installed. The message has the remedy."""
 
 
 def credentials(authorization: str) -> tuple[str, str]:
-    """Return name and password of an Authorization header (RFC 7617); empty strings if it is invalid."""
+    """Return user name and password of an Authorization header (RFC 7617); empty strings if it is invalid."""
     scheme, _, encoded = authorization.partition(" ")
     if scheme.lower() != "basic":
         return "", ""
@@ -52,7 +52,7 @@ def equal(one: str, other: str) -> bool:
 
 
 def matches(password: str, hashed: str) -> bool:
-    """Return whether the password matches the hash."""
+    """Return whether the first 72 bytes of a password, which bcrypt uses, match a hash; raise `NoBcryptError`."""
     if "\0" in password:
         return False
     made = hasher()(password.encode()[:_LONGEST], hashed.encode())

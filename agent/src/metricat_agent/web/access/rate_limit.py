@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class TokenBucket:
-    """Each request takes a token; one token returns after each interval. Full at first. Thread-safe."""
+    """A bucket that is full at first. Each request takes a token; one token returns per interval. Thread-safe."""
 
     def __init__(self, interval: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
         """`burst` is the number of tokens, `interval` the seconds until one returns."""

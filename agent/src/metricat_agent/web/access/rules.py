@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def no_pass_phrase() -> NoReturn:
-    """Reject an encrypted key, instead of prompting for its pass phrase on a terminal."""
+    """Raise ValueError for an encrypted key, instead of prompting for its pass phrase on a terminal."""
     raise ValueError("the key is encrypted; give one without a pass phrase")
 
 

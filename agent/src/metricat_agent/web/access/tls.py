@@ -44,11 +44,11 @@ _ALWAYS = ("TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POL
 
 
 class TlsError(Exception):
-    """A part of the section that cannot be used. The message holds its name and the remedy."""
+    """A key of ``tls_server_config`` cannot be used. The message has the key and the remedy."""
 
 
 def files(tls: Mapping[str, Any], folder: str) -> dict[str, str]:
-    """Return the paths of the named files by key; a relative path starts at the folder of the web config file."""
+    """Return the paths in `cert_file`, `key_file` and `client_ca_file`; relative ones begin at ``folder``."""
     keys = ("cert_file", "key_file", "client_ca_file")
     return {key: os.path.join(folder, str(tls[key])) for key in keys if tls.get(key)}  # noqa: PTH118 -- paths are texts here
 
@@ -131,7 +131,9 @@ def _clients(made: ssl.SSLContext, tls: Mapping[str, Any], authority: str | None
     made.verify_mode = _CLIENT[kind]
     if made.verify_mode == ssl.CERT_NONE:
         if allowed_names(tls) is not None:
-            raise TlsError(f"client_allowed_sans has no effect with {kind}; write RequireAndVerifyClientCert")
+            raise TlsError(
+                f"client_allowed_sans has no effect with {kind}; set client_auth_type to RequireAndVerifyClientCert"
+            )
         return
     if authority:
         _try(

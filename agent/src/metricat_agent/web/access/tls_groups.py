@@ -22,7 +22,7 @@ _SET_GROUPS_LIST = 92
 
 
 def set_groups(context: ssl.SSLContext, curves: Sequence[str]) -> None:
-    """Offer these curves only, names in `CURVES`; raise ValueError if this Python or OpenSSL cannot."""
+    """Make a TLS context offer only ``curves``, keys of `CURVES`; raise ValueError if this Python or OpenSSL cannot."""
     names = [CURVES[curve] for curve in curves]
     native = getattr(context, "set_groups", None)  # since Python 3.15
     if native is not None:
@@ -34,7 +34,7 @@ def set_groups(context: ssl.SSLContext, curves: Sequence[str]) -> None:
 
 
 def set_groups_of_openssl(context: ssl.SSLContext, names: str) -> None:
-    """Offer these curves only, OpenSSL's names separated by colons; raise ValueError if OpenSSL cannot."""
+    """Make a TLS context offer only these curves (OpenSSL's names and colons); raise ValueError if OpenSSL cannot."""
     import ctypes  # noqa: PLC0415 -- only for a list of curves
 
     control, clear_errors = _functions()
