@@ -134,7 +134,13 @@ def test_a_pending_alert_shows_its_severity_in_each_view(page: Page, hub: HubPro
     open_view(page, f"/alerts/{pending}", hub.key)
     shows_both(page.locator(".summary-head"))
     open_view(page, "/nodes/web-1?range=15m", hub.key)
-    shows_both(page.get_by_role("region", name="Alerts").get_by_role("listitem").filter(has_text=SUMMARY))
+    alert = page.get_by_role("region", name="Alerts").get_by_role("listitem").filter(has_text=SUMMARY)
+    shows_both(alert)
+    # The node leads to the list, where people acknowledge and silence.
+    alert.locator("summary").click()
+    alert.get_by_role("link", name="Show in Alerts").click()
+    expect(rows).to_have_count(1)
+    expect(rows).to_contain_text("web-1")
 
 
 @pytest.mark.usefixtures("pending", "firing")

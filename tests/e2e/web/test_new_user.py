@@ -152,7 +152,7 @@ def test_a_pool_is_silenced_during_maintenance(page: Page, day: DayOfAFleet) -> 
     page.get_by_role("button", name="New maintenance window").click()
     dialog = page.get_by_role("dialog")
     dialog.get_by_label("Name").fill("Nightly updates")
-    expect(dialog.get_by_text("Choose a pool, or enter at least one label.")).to_be_visible()
+    expect(dialog.get_by_text("Choose a pool or a node, or enter at least one label.")).to_be_visible()
     expect(dialog.get_by_role("button", name="Save")).to_be_disabled()
     dialog.get_by_label("Pool").select_option("database")
     dialog.get_by_role("button", name="Save").click()
@@ -164,6 +164,25 @@ def test_a_pool_is_silenced_during_maintenance(page: Page, day: DayOfAFleet) -> 
     expect(page.get_by_role("listitem").filter(has_text='pool="web"')).to_contain_text("Active")
     [silence] = day.hub.get("/api/v1/silences", state="active").json["data"]
     assert silence["author"] == "ada"
+
+
+def test_a_node_is_silenced_for_work_that_starts_later(page: Page, day: DayOfAFleet) -> None:
+    _open(page, "Alerts")
+    page.get_by_role("link", name="Silences and maintenance").click()
+    page.get_by_role("button", name="New silence").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Pool").select_option("web")
+    dialog.get_by_label("Node").select_option("db-1")
+    # A node is within its pool, so the dialog keeps one choice.
+    expect(dialog.get_by_label("Pool")).to_have_value("")
+    dialog.get_by_label("Start").fill("2099-06-01T22:00")
+    dialog.get_by_label("Duration").select_option("4h")
+    dialog.get_by_role("button", name="Silence", exact=True).click()
+    expect(page.get_by_text("The silence starts at")).to_be_visible()
+    expect(page.get_by_role("listitem").filter(has_text='node="db-1"')).to_contain_text("Pending")
+    [silence] = day.hub.get("/api/v1/silences", state="pending").json["data"]
+    # The browser is in Berlin.
+    assert (silence["starts"], silence["ends"]) == ("2099-06-01T20:00:00.000Z", "2099-06-02T00:00:00.000Z")
 
 
 def test_the_history_names_who_acknowledged_the_alert_of_last_night(page: Page) -> None:

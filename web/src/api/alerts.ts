@@ -153,8 +153,12 @@ export const unacknowledge = (fingerprint: string): Promise<unknown> =>
 export const silences = (signal: AbortSignal): Promise<Page<Silence>> =>
   request("GET", "/api/v1/silences", { query: { limit: 1000 }, signal });
 
-export const addSilence = (body: { matchers: string[]; duration: string; comment: string }): Promise<Silence> =>
-  request("POST", "/api/v1/silences", { body });
+export const addSilence = (body: {
+  matchers: string[];
+  starts?: string;
+  duration: string;
+  comment: string;
+}): Promise<Silence> => request("POST", "/api/v1/silences", { body });
 
 export const expireSilence = (one: Silence): Promise<unknown> =>
   request("DELETE", path("/api/v1/silences", one.id), { headers: tag(one.version) });

@@ -1,7 +1,7 @@
 // The time range of the view: relative ranges, an absolute range, and steps through time.
 import { useState } from "preact/hooks";
 import { t } from "../i18n";
-import { dateTimes } from "../i18n/format";
+import { dateTimes, timeOfField } from "../i18n/format";
 import { zone } from "../state/preferences";
 import {
   chooseAbsolute,
@@ -95,7 +95,7 @@ function fieldText(secondsOf: number): string {
   return `${at.getFullYear()}-${pad(at.getMonth() + 1)}-${pad(at.getDate())}T${pad(at.getHours())}:${pad(at.getMinutes())}`;
 }
 
-const parsed = (text: string): number => Date.parse(zone.value === "utc" ? `${text}Z` : text) / 1000;
+const parsed = (text: string): number => timeOfField(text) / 1000;
 
 function RangeDialog({ onClose }: { onClose: () => void }) {
   const { from, to } = currentRange();

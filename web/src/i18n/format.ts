@@ -141,3 +141,6 @@ export function programOf(agent: string): string {
 export function date(at: number): string {
   return format({ month: "short", day: "numeric" }).format(at);
 }
+
+/** Return the time in a `datetime-local` field, in the time zone of the person, as milliseconds since 1970. */
+export const timeOfField = (text: string): number => Date.parse(zone.value === "utc" ? `${text}Z` : text);

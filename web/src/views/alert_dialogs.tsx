@@ -17,7 +17,9 @@ import { Dialog } from "../components/dialog";
 import { Field, Select, TextField } from "../components/form";
 import { toast } from "../components/toast";
 import { t } from "../i18n";
+import { dateTime, timeOfField } from "../i18n/format";
 import { nodes } from "../state/nodes";
+import { zone } from "../state/preferences";
 import { useResource } from "../state/resource";
 
 const DURATIONS = ["1h", "2h", "4h", "8h", "1d", "3d", "7d"] as const;
@@ -64,17 +66,28 @@ export function SilenceDialog({ labels, onClose, onDone }: DialogProps & { label
   const [duration, setDuration] = useState<string>("2h");
   const [comment, setComment] = useState("");
   const active = useResource("silenced", (signal) => activeAlerts(signal));
-  const [pool, setPool] = useState("");
+  const [place, setPlace] = useState<Place>({});
+  const [start, setStart] = useState("");
   const matchers = [
-    ...(pool ? [matcher("pool", pool)] : []),
+    ...ofPlace(place),
     ...names.filter((name) => chosen.has(name)).map((name) => matcher(name, labels?.[name] ?? "")),
     ...lines(more),
   ];
   const found = (active.data?.data ?? []).map((alert) => matches(matchers, alert.labels));
   const isInvalid = matches(matchers, {}) === null;
   const run = async (): Promise<void> => {
-    await addSilence({ matchers, duration, comment });
-    toast(t("silence.done", { time: duration }));
+    const starts = start ? timeOfField(start) : null;
+    await addSilence({
+      matchers,
+      duration,
+      comment,
+      ...(starts === null ? {} : { starts: new Date(starts).toISOString() }),
+    });
+    toast(
+      starts !== null && starts > Date.now()
+        ? t("silence.later", { time: dateTime(starts) })
+        : t("silence.done", { time: duration }),
+    );
     onDone();
     onClose();
   };
@@ -97,7 +110,7 @@ export function SilenceDialog({ labels, onClose, onDone }: DialogProps & { label
             ))}
           </fieldset>
         )}
-        {!labels && <Pool value={pool} onChange={setPool} />}
+        {!labels && <PlaceFields value={place} onChange={setPlace} />}
         <Matchers
           label={t(names.length > 0 ? "silence.more" : "silence.matchers")}
           value={more}
@@ -105,12 +118,21 @@ export function SilenceDialog({ labels, onClose, onDone }: DialogProps & { label
           isInvalid={isInvalid}
         />
         {matchers.length === 0 && <p class="hint">{t("silence.matchers.missing")}</p>}
-        <Select
-          label={t("field.duration")}
-          value={duration}
-          options={DURATIONS.map((one) => [one, one] as const)}
-          onChange={setDuration}
-        />
+        <div class="columns">
+          <TextField
+            label={t("field.start")}
+            type="datetime-local"
+            value={start}
+            onInput={setStart}
+            hint={`${t("silence.start.hint")} ${t(zone.value === "utc" ? "zone.utc" : "zone.local")}`}
+          />
+          <Select
+            label={t("field.duration")}
+            value={duration}
+            options={DURATIONS.map((one) => [one, one] as const)}
+            onChange={setDuration}
+          />
+        </div>
         <TextField label={t("field.comment")} value={comment} onInput={setComment} placeholder={t("silence.why")} />
         {matchers.length > 0 && !isInvalid && active.data && (
           <p class="hint" role="status">
@@ -161,17 +183,36 @@ function Matchers({ label, value, onInput, isInvalid }: MatchersProps) {
   );
 }
 
-/** A choice of a pool, so that its matcher need not be written. */
-function Pool({ value, onChange }: { value: string; onChange: (pool: string) => void }) {
-  const pools = [...new Set((nodes.value ?? []).map((node) => node.pool).filter(Boolean))].sort();
-  if (pools.length === 0) return null;
+/** The pool or the node whose alerts a person silences. */
+interface Place {
+  pool?: string;
+  node?: string;
+}
+
+const ofPlace = (place: Place): string[] => Object.entries(place).map(([name, value]) => matcher(name, value));
+
+/** A choice of a pool or of a node, so that users need not write its matcher. */
+function PlaceFields({ value, onChange }: { value: Place; onChange: (place: Place) => void }) {
+  const all = nodes.value ?? [];
+  const names = {
+    pool: [...new Set(all.map((node) => node.pool).filter(Boolean))].sort(),
+    node: all.map(({ node }) => node).sort(),
+  };
+  const titles = { pool: t("filter.pool"), node: t("node.title") };
   return (
-    <Select
-      label={t("filter.pool")}
-      value={value}
-      options={[["", "–"], ...pools.map((one) => [one, one] as const)]}
-      onChange={onChange}
-    />
+    <div class="columns">
+      {(["pool", "node"] as const)
+        .filter((kind) => names[kind].length > 0)
+        .map((kind) => (
+          <Select
+            key={kind}
+            label={titles[kind]}
+            value={value[kind] ?? ""}
+            options={[["", "–"], ...names[kind].map((one) => [one, one] as const)]}
+            onChange={(chosen) => onChange(chosen ? { [kind]: chosen } : {})}
+          />
+        ))}
+    </div>
   );
 }
 
@@ -182,9 +223,9 @@ export function WindowDialog({ before, onClose, onDone }: DialogProps & { before
   const [duration, setDuration] = useState(before?.duration ?? "2h");
   const [timeZone, setTimeZone] = useState(before?.time_zone ?? Intl.DateTimeFormat().resolvedOptions().timeZone);
   const [text, setText] = useState(before?.matchers.join("\n") ?? "");
-  const [pool, setPool] = useState("");
+  const [place, setPlace] = useState<Place>({});
   const [comment, setComment] = useState(before?.comment ?? "");
-  const matchers = [...lines(text), ...(pool ? [matcher("pool", pool)] : [])];
+  const matchers = [...lines(text), ...ofPlace(place)];
   const isInvalid = matches(matchers, {}) === null;
   const run = async (): Promise<void> => {
     const body = {
@@ -228,7 +269,7 @@ export function WindowDialog({ before, onClose, onDone }: DialogProps & { before
           <TextField label={t("field.duration")} value={duration} onInput={setDuration} required />
         </div>
         <TextField label={t("zone.title")} value={timeZone} onInput={setTimeZone} required />
-        {!before && <Pool value={pool} onChange={setPool} />}
+        {!before && <PlaceFields value={place} onChange={setPlace} />}
         <Matchers label={t("silence.matchers")} value={text} onInput={setText} isInvalid={isInvalid} />
         {matchers.length === 0 && <p class="hint">{t("silence.matchers.missing")}</p>}
         <TextField label={t("field.comment")} value={comment} onInput={setComment} />

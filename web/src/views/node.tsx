@@ -208,6 +208,15 @@ function AlertRow({ alert }: { alert: Alert }) {
         </summary>
         <p>{description}</p>
         {action && <p class="muted">{action}</p>}
+        <p>
+          <a
+            class="button small"
+            href={link("/alerts", { search: `${alert.labels["alertname"]} ${alert.labels["node"]}` })}
+          >
+            <Icon name="alerts" size={14} />
+            {t("alert.open")}
+          </a>
+        </p>
       </details>
     </li>
   );
