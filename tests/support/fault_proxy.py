@@ -13,11 +13,12 @@ import struct
 import threading
 import time
 import weakref
+import zlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import formatdate
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import parse_qs, urlsplit
 
@@ -152,6 +153,55 @@ _EXPIRED = {
     "code": 410,
 }
 
+
+_GZIP = {"Content-Encoding": "gzip"}
+
+
+async def gzip_bomb(request: Request, writer: asyncio.StreamWriter) -> None:
+    await answer(200, _bomb(), _GZIP)(request, writer)
+
+
+@cache
+def _bomb() -> bytes:
+    """Return a small body that decompresses to 256 MiB."""
+    made = zlib.compressobj(wbits=31)
+    return b"".join(made.compress(bytes(1 << 20)) for _ in range(256)) + made.flush()
+
+
+def endless(code: int, parts: tuple[bytes, bytes], headers: dict[str, str] | None = None) -> Fault:
+    """Return a response without an end. It repeats the second part."""
+    fields = {"Content-Type": "application/json", "Connection": "close", **(headers or {})}
+    lines = [f"HTTP/1.1 {code} Fault", *(f"{key}: {value}" for key, value in fields.items())]
+    head = "\r\n".join([*lines, "", ""]).encode()
+    begin, part = parts
+
+    async def respond(_: Request, writer: asyncio.StreamWriter) -> None:
+        writer.write(head + begin)
+        while True:
+            writer.write(part)
+            await writer.drain()
+            await asyncio.sleep(0)  # drain() does not yield to other connections, or to the end of this one
+
+    return respond
+
+
+def _gzip_blocks() -> tuple[bytes, bytes]:
+    """Return the begin of a gzip stream, and a block that may follow any number of times. Each has 1 MiB of zeros."""
+    made = zlib.compressobj(wbits=31)
+    first, second = (made.compress(bytes(1 << 20)) + made.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
+    return first, second
+
+
+async def http_1_0(_: Request, writer: asyncio.StreamWriter) -> None:
+    """Send half a body as an HTTP/1.0 server: nothing but the end of the connection ends it."""
+    writer.write(b"HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n" + _HALF)
+    await writer.drain()
+
+
+async def redirect_to_itself(request: Request, writer: asyncio.StreamWriter) -> None:
+    await answer(307, b"", {"Location": request.url})(request, writer)
+
+
 FAULTS: dict[str, Fault] = {
     "429, date": too_many_requests_with_date,
     "429, 1 s": too_many_requests("1"),
@@ -162,6 +212,13 @@ FAULTS: dict[str, Fault] = {
     "401": status(401),
     "403": status(403),
     "404": status(404),
+    "409": status(409),
+    "413": answer(413, _HTML, {"Content-Type": "text/html"}),
+    "422": status(422),
+    "422, free reason": answer(422, b'{"kind":"Status","code":422,"reason":"not signed: a b","message":"injected"}'),
+    "500, 1 MB message": answer(500, json.dumps({"code": 500, "message": "injected " * 120_000}).encode()),
+    "500, infinite code": answer(500, b'{"code":1e999,"message":"injected"}'),
+    "504, error event": answer(200, b'{"type":"ERROR","object":{"kind":"Status","code":504,"message":"injected"}}\n'),
     "500": status(500),
     "503": status(503),
     "503, HTML": answer(503, _HTML, {"Content-Type": "text/html"}),
@@ -179,6 +236,16 @@ FAULTS: dict[str, Fault] = {
     "200, gzip garbage": answer(200, b"\x1f\x8bgarbage", {"Content-Encoding": "gzip"}),
     "200, expired event": answer(200, json.dumps({"type": "ERROR", "object": _EXPIRED}).encode() + b"\n"),
     "200, error event": answer(200, b'{"type":"ERROR","object":{"kind":"Status","message":"injected"}}\n'),
+    "200, gzip bomb": gzip_bomb,
+    "200, endless": endless(200, (b'{"kind":"', b"a" * (1 << 20))),
+    "200, endless gzip": endless(200, _gzip_blocks(), _GZIP),
+    "500, endless": endless(500, (b'{"kind":"', b"a" * (1 << 20))),
+    "200, cut in a character": answer(200, b'{"kind":"List","metadata":{"name":"\xf0\x9f'),
+    "200, same page again": answer(
+        200, b'{"kind":"NodeList","metadata":{"resourceVersion":"1","continue":"x"},"items":[]}'
+    ),
+    "200, HTTP/1.0": http_1_0,
+    "307, to itself": redirect_to_itself,
     "302, sign-in": answer(302, b"", {"Location": "/login"}),
     "no HTTP": answer(0, b"\x00\x01\x02"),
     "reset": reset,

@@ -30,11 +30,16 @@ from metricat_tools.cluster.kubeconfig import write
 from support import fault_proxy
 from support.fault_proxy import FAULTS, Fault, FaultProxy, Match
 from support.harness import CHILD, Cluster, RunningOperator, eventually, target, wait_ready
+from support.memory_group import peak_mib
 from support.paths import ROOT
 
 CONVERGED_SECONDS = 60.0
 """Generous: a busy machine must not fail the test. The goal is 15 s, in 99 of 100 cases."""
 START_SECONDS = 60.0
+LARGE_SECONDS = 8.0
+"""Time in which a kind of request is repeated, after delays of at most 6 s."""
+MEMORY_LIMIT_MIB = 512
+"""The memory limit of the operator in the chart."""
 POD = "metricat-faults"
 
 
@@ -178,19 +183,27 @@ TYPICAL = (
     "401",
     "404",
     "503, HTML",
+    "422, free reason",
+    "500, infinite code",
     "504, invalid UTF-8",
+    "504, error event",
     "200, cut",
+    "200, cut in a character",
     "200, null",
     "200, wrong types",
     "200, gzip garbage",
+    "200, same page again",
     "200, expired event",
+    "200, HTTP/1.0",
+    "307, to itself",
     "no HTTP",
     "reset",
 )
 """One fault of each kind: retry times, statuses, texts, bodies, events and connections."""
 LONG = "429, 120 s"
 """The operator waits 30 s, as `test_retry_after_is_bounded` checks."""
-OTHERS = tuple(name for name in FAULTS if name not in (*TYPICAL, LONG))
+LARGE = ("200, gzip bomb", "200, endless", "200, endless gzip", "500, endless")
+OTHERS = tuple(name for name in FAULTS if name not in (*TYPICAL, *LARGE, LONG))
 
 
 @pytest.mark.parametrize(
@@ -209,6 +222,26 @@ def test_each_fault_in_all_requests_of_a_running_operator(running: Proxied, name
 @pytest.mark.slow
 def test_long_fault_in_all_requests_of_a_running_operator(running: Proxied) -> None:
     running.survive(f"{LONG}, all requests", FAULTS[LONG], fault_proxy.everything, 0.5)
+
+
+@pytest.mark.parametrize(
+    "name", [LARGE[0], LARGE[1], *(pytest.param(one, marks=pytest.mark.slow) for one in LARGE[2:])]
+)
+def test_large_responses_neither_block_the_operator_nor_fill_its_memory(running: Proxied, name: str) -> None:
+    """The event loop serves the probes: before, the operator decompressed in it for minutes."""
+    slowest = 0.0
+    with running.proxy.inject(FAULTS[name]):
+        converged = running.disturb()
+        ends = time.monotonic() + LARGE_SECONDS
+        while (began := time.monotonic()) < ends:
+            assert running.probe("healthz")[0] == 200  # within the 5 s of `probe`
+            slowest = max(slowest, time.monotonic() - began)
+            time.sleep(0.1)
+        assert running.proxy.hits
+    running.measured[f"{name}, slowest response of /healthz"] = slowest
+    running.recover(f"{name}, all requests", converged)
+    assert running.operator.process is not None
+    assert peak_mib(running.operator.process.pid) < MEMORY_LIMIT_MIB
 
 
 STARTS = ("401", "403", "410", "429, date", "503", "200, HTML", "200, cut", "200, null", "404", "reset")

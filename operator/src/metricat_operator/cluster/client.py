@@ -17,6 +17,7 @@ from kubernetes.aio.dynamic import DynamicClient
 from kubernetes.aio.dynamic.exceptions import DynamicApiError
 
 from metricat_operator.cluster.backoff import retry_after
+from metricat_operator.cluster.bounded_response import InvalidBodyError, session_options
 from metricat_operator.cluster.kinds import Kind
 from metricat_operator.cluster.outage import Outage
 from metricat_operator.cluster.responses import (
@@ -39,11 +40,8 @@ _WATCH_SECONDS = 300
 _WATCH_SECONDS_WITHOUT_BOOKMARKS = 60
 # The API server sends a bookmark every 60 to 75 s: a longer time without data means a dead connection.
 _WATCH_TIMEOUT = aiohttp.ClientTimeout(total=_WATCH_SECONDS + 30, sock_connect=10, sock_read=90)
-_PAGE = 50
-_MAX_BYTES = 32 << 20
-"""Maximum size of a response in bytes, decompressed. A page of the largest objects has about 20 MB."""
-_MAX_LINE = 8 << 20
-"""Maximum size of a watch event in bytes. The API server accepts objects of at most 3 MB."""
+PAGE = 50
+"""Number of objects in a page of a list."""
 _MAX_MESSAGE = 4096
 _REASON = re.compile(r"[A-Za-z]([A-Za-z0-9_,:]{0,1000}[A-Za-z0-9_])?", re.ASCII)
 """The reasons that a condition may have. An admission webhook may send any text as reason."""
@@ -142,6 +140,7 @@ class Client:
 
     def _use(self, configuration: Configuration) -> None:
         self._credentials = _credentials(configuration)
+        configuration.client_session_kwargs = session_options()
         self._api = ApiClient(configuration)
         self._dynamic = DynamicClient(self._api)
 
@@ -180,11 +179,11 @@ class Client:
                 kind.path(namespace),
                 label_selector=labels or None,
                 field_selector=fields or None,
-                limit=_PAGE,
+                limit=PAGE,
                 _continue=token or None,
             ) as response:
                 before = token
-                items, version, token = parse_page(await _read(response), kind)
+                items, version, token = parse_page(await response.read(), kind)
                 if token and token == before:
                     raise InvalidResponseError("the list continues with the same page")
             yield items, version
@@ -213,8 +212,6 @@ class Client:
             try:
                 async for chunk in response.content.iter_any():
                     *lines, rest = (rest + chunk).split(b"\n")
-                    if len(rest) > _MAX_LINE:
-                        raise InvalidResponseError(f"a watch event has more than {_MAX_LINE} bytes")
                     for line in filter(None, lines):
                         event_type, found = parse_event(line, kind)
                         if event_type == "ERROR":
@@ -223,6 +220,7 @@ class Client:
             except aiohttp.SocketTimeoutError as error:
                 raise ApiError(408, Reason.TIMEOUT, f"the watch of {kind.plural} received no data") from error
             finally:
+                rest = chunk = b""  # the traceback of an error holds this frame until the next garbage collection
                 self.open_watches[kind.name] -= 1
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Manifest:
@@ -274,14 +272,14 @@ class Client:
         try:
             path = kind.path(namespace, name)
             async with self._request("delete", kind, path, body=body, propagation_policy="Background") as response:
-                parse_deletion(await _read(response))
+                parse_deletion(await response.read())
         except ApiError as error:
             if error.status not in {404, 409}:
                 raise
 
     async def _json(self, verb: str, kind: Kind, path: str, **params: Any) -> Manifest:
         async with self._request(verb, kind, path, **params) as response:
-            return parse_object(await _read(response), kind)
+            return parse_object(await response.read(), kind)
 
     @asynccontextmanager
     async def _request(self, verb: str, kind: Kind, path: str, **params: Any) -> AsyncIterator[aiohttp.ClientResponse]:
@@ -303,8 +301,7 @@ class Client:
             self._record_write(verb, kind, error)
             raise
         except InvalidResponseError as error:
-            message = f"{method} {path}: the response is not the API server's: {error}. Check the proxies before it"
-            found = ApiError(0, Reason.UNREACHABLE, message)
+            found = _invalid(method, path, error)
             self._record_write(verb, kind, found)
             raise found from error
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
@@ -368,20 +365,6 @@ class Client:
         await before.close()
 
 
-async def _read(response: aiohttp.ClientResponse) -> bytes:
-    """Return the body.
-
-    Raises:
-        InvalidResponseError: the body is too large, such as an endless one, or a small one that decompresses to much.
-    """
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > _MAX_BYTES:
-            raise InvalidResponseError(f"the response has more than {_MAX_BYTES} bytes")
-    return bytes(body)
-
-
 async def _read_configuration() -> Configuration:
     """Read the pod's ServiceAccount or, outside a pod, the kubeconfig (`$KUBECONFIG`)."""
     configuration = Configuration()
@@ -415,7 +398,14 @@ def as_yaml(manifest: Manifest) -> str:
     return _ESCAPED.sub(lambda found: f"\\u{ord(found[0]):04x}", json.dumps(manifest, ensure_ascii=False))
 
 
+def _invalid(method: str, path: str, error: Exception) -> ApiError:
+    message = f"{method} {path}: the response is not the API server's: {error}. Check the proxies before it"
+    return ApiError(0, Reason.UNREACHABLE, message)
+
+
 def _no_response(method: str, path: str, error: Exception) -> ApiError:
+    if isinstance(error, InvalidBodyError):
+        return _invalid(method, path, error)
     what = str(error) or type(error).__name__
     return ApiError(0, Reason.UNREACHABLE, f"the API server did not respond to {method} {path}: {what}")
 

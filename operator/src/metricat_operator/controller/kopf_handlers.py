@@ -9,10 +9,13 @@ import itertools
 from collections.abc import Iterator
 from typing import Any, cast
 
+import aiohttp
 import kopf
 
 from metricat_operator import naming
 from metricat_operator.cluster.backoff import jittered
+from metricat_operator.cluster.bounded_response import session_options
+from metricat_operator.cluster.client import PAGE
 from metricat_operator.controller.operator import Operator, Post
 from metricat_operator.facts.model import Manifest
 
@@ -25,13 +28,44 @@ class _UnlimitedRetryDelays:
         return (jittered(failures, 1.0, 6.0) for failures in itertools.count(1))
 
 
-def registry(operator: Operator) -> kopf.OperatorRegistry:
+class Sessions:
+    """The HTTP sessions of one run of kopf: kopf's own sessions have no limit for the size of a response."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[kopf.ConnectionInfo, kopf.AiohttpSession] = {}
+
+    async def login(self, **kwargs: Any) -> kopf.AiohttpSession | None:
+        """Return the session of the current credentials, if any. Equal credentials have the same session.
+
+        kopf detects by this that the API server has rejected the credentials before.
+        """
+        found = kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+        if found is not None and found not in self._sessions:
+            self._sessions[found] = kopf.AiohttpSession(
+                server=found.server, default_namespace=found.default_namespace, aiohttp_session=_session(found)
+            )
+        return self._sessions[found] if found else None
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for one in self._sessions.values():
+            await one.aiohttp_session.close()
+
+
+def _session(found: kopf.ConnectionInfo) -> aiohttp.ClientSession:
+    options = session_options()
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=0, ssl=found.as_ssl_context()),
+        proxy=found.proxy_url,
+        trust_env=found.trust_env,
+        **{**options, "headers": {**options["headers"], **found.as_http_headers()}},
+    )
+
+
+def registry(operator: Operator, sessions: Sessions) -> kopf.OperatorRegistry:
     """Return the kopf registry with the handlers of one operator."""
     handlers = kopf.OperatorRegistry()
-
-    @kopf.on.login(registry=handlers, backoff=3.0)
-    def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-        return kopf.login_with_service_account(**kwargs) or kopf.login_with_kubeconfig(**kwargs)
+    kopf.on.login(registry=handlers, backoff=3.0)(sessions.login)
 
     @kopf.on.event(naming.GROUP, naming.VERSION, naming.PLURAL, registry=handlers)
     async def changed(event: kopf.RawEvent, **_: Any) -> None:
@@ -72,6 +106,6 @@ def settings() -> kopf.OperatorSettings:
     settings.watching.server_timeout = 300
     settings.watching.client_timeout = 330
     settings.watching.connect_timeout = 10
-    settings.watching.chunk_size = 500
+    settings.watching.chunk_size = PAGE
     settings.watching.reconnect_backoff = 1.0
     return settings

@@ -64,10 +64,11 @@ class KopfSupervisor:
     async def _run_once(self) -> str:
         """Run kopf until it ends or stalls, and return why."""
         tasks: set[asyncio.Task[Any]] = set()
+        sessions = kopf_handlers.Sessions()
         try:
             tasks.update(
                 await kopf.spawn_tasks(
-                    registry=kopf_handlers.registry(self.operator),
+                    registry=kopf_handlers.registry(self.operator, sessions),
                     settings=kopf_handlers.settings(),
                     clusterwide=not self.namespaces,
                     namespaces=self.namespaces,
@@ -79,6 +80,7 @@ class KopfSupervisor:
             return _text(error)
         finally:
             await _stop(tasks)
+            await sessions.close()
 
     async def _until_ended(self, tasks: set[asyncio.Task[Any]]) -> str:
         began = time.monotonic()

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kubernetes.aio.client import Configuration
 
-from metricat_operator.cluster import client as client_module
+from metricat_operator.cluster import bounded_response
 from metricat_operator.cluster.client import ApiError, Client, as_yaml
 from metricat_operator.cluster.kinds import NODE
 from support.harness import free_port
@@ -86,23 +86,39 @@ def test_code_that_is_not_finite_is_an_error_of_the_request() -> None:
     assert found.status == 502
 
 
-@pytest.mark.parametrize("compressed", [False, True])
-def test_response_above_the_limit_is_invalid(
-    monkeypatch: pytest.MonkeyPatch,
-    compressed: bool,  # noqa: FBT001 -- a parameter of the test
-) -> None:
-    monkeypatch.setattr(client_module, "_MAX_BYTES", 1 << 17)
-    body = bytes(1 << 18)
-    headers = {"Content-Encoding": "gzip"} if compressed else {}
-    found = error_of(lambda: web.Response(body=gzip.compress(body) if compressed else body, headers=headers))
+def test_compressed_response_is_invalid() -> None:
+    headers = {"Content-Encoding": "gzip"}
+    found = error_of(lambda: web.Response(body=gzip.compress(bytes(1 << 18)), headers=headers))
+    assert "the response has the encoding 'gzip', which the request did not accept. Check the proxies" in str(found)
+    assert found.temporary
+
+
+@pytest.mark.parametrize("code", [200, 500])
+def test_response_above_the_limit_is_invalid(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    monkeypatch.setattr(bounded_response, "MAX_BYTES" if code == 200 else "_MAX_ERROR", 1 << 17)
+    found = error_of(lambda: web.Response(status=code, body=bytes(1 << 18)))
     assert "the response has more than 131072 bytes. Check the proxies" in str(found)
     assert found.temporary
 
 
 def test_watch_event_without_an_end_is_invalid(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client_module, "_MAX_LINE", 1 << 17)
+    monkeypatch.setattr(bounded_response, "MAX_LINE", 1 << 17)
     found = error_of(lambda: web.Response(body=bytes(1 << 18)), watches=True)
     assert "a watch event has more than 131072 bytes" in str(found)
+
+
+def test_watch_may_exceed_the_limit_of_an_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded_response, "MAX_LINE", 1 << 10)
+    event = json.dumps({"type": "BOOKMARK", "object": {"kind": "Node", "metadata": {"resourceVersion": "7"}}}) + "\n"
+
+    async def respond(_: web.Request) -> web.StreamResponse:
+        return web.Response(text=event * 100)
+
+    async def count() -> int:
+        async with client_of(respond) as client:
+            return len([one async for one in client.watch(NODE, "1")])
+
+    assert asyncio.run(asyncio.wait_for(count(), 30)) == 100
 
 
 def test_list_that_continues_with_the_same_page_is_invalid() -> None:
