@@ -1,7 +1,8 @@
 """One connection of the HTTP server. It limits the request head, slow clients, and the connections of an address.
 
 uvicorn has no such limits. It waits without a timeout for the rest of a head or a body, and for a client that does not
-read. A few hundred such clients (slowloris) would occupy all connections. See docs/design/0034.
+read. A few hundred such clients (slowloris) would occupy all connections, or all memory with unsent responses. See
+docs/design/0034.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 _RESPONSE = (
     b"HTTP/1.1 %b\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: %d\r\nconnection: close\r\n\r\n%b\n"
 )
+_FIRST_READ = 1 << 20
+"""Bytes that a client seems to have read when its response begins to wait: otherwise, the newest is the slowest."""
 
 
 @dataclass(slots=True)
@@ -36,10 +39,24 @@ class ConnectionLimits:
     """Seconds within which a client must send each `body_bytes` of the body."""
     body_bytes: int = 20 << 10
     write_seconds: float = 60.0
-    """Seconds within which a client must read a part of the response."""
+    """Seconds within which a client must read each `write_bytes` of the response."""
+    write_bytes: int = 60 << 10
+    unsent_bytes: int = 64 << 20
+    """The most bytes of responses that wait for their clients, except for the newest response."""
     open: Counter[str] = field(default_factory=Counter)
     refused: Counter[str] = field(default_factory=Counter)
     """Number of connections that the hub closed, by reason."""
+    waiting: set[LimitedConnection] = field(default_factory=set)
+    """Connections whose client reads more slowly than the hub writes."""
+
+    def drop_slowest(self, newest: LimitedConnection) -> None:
+        """Close the connections with the slowest clients, until all unsent bytes are within the limit."""
+        total = sum(one.unsent for one in self.waiting)
+        for one in sorted(self.waiting - {newest}, key=lambda other: other.bytes_per_second):
+            if total <= self.unsent_bytes:
+                return
+            total -= one.unsent
+            one.drop("unsent_bytes")
 
     def admits(self, address: str) -> bool:
         """Return whether the limits allow one more connection of an address."""
@@ -64,6 +81,9 @@ class LimitedConnection(HttpToolsProtocol):
         self._read_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
         self._unsent = 0
+        """Unsent bytes of the response at the last check."""
+        self._paused = (0.0, 0)
+        """When the response began to wait for the client, and its unsent bytes at that time."""
         self._address = "-"
         """The address for which the connection is counted; `-`: it is not counted."""
 
@@ -136,13 +156,33 @@ class LimitedConnection(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """Start the timer of a client that reads more slowly than the hub writes."""
         super().pause_writing()
-        self._unsent = self.transport.get_write_buffer_size()
+        self._unsent = self.unsent
+        self._paused = (self.loop.time(), self._unsent)
         self._write_timer = self.loop.call_later(self.limits.write_seconds, self._check_writing)
+        self.limits.waiting.add(self)
+        self.limits.drop_slowest(self)
 
     def resume_writing(self) -> None:
         """Stop the timer: the client has read."""
         self._cancel_write_timer()
         super().resume_writing()
+
+    @property
+    def unsent(self) -> int:
+        """Bytes of the response that wait for the client."""
+        return self.transport.get_write_buffer_size()
+
+    @property
+    def bytes_per_second(self) -> float:
+        """How fast the client reads the response that waits."""
+        since, unsent = self._paused
+        return (_FIRST_READ + unsent - self.unsent) / (1 + self.loop.time() - since)
+
+    def drop(self, reason: str) -> None:
+        """Close the connection without sending the rest of the response."""
+        self.limits.refused[reason] += 1
+        self._cancel_write_timer()
+        self.transport.abort()
 
     def _await_head(self) -> None:
         self._cancel_read_timer()
@@ -169,11 +209,10 @@ class LimitedConnection(HttpToolsProtocol):
         self._read_timer = self.loop.call_later(self.limits.body_seconds, self._check_body)
 
     def _check_writing(self) -> None:
-        """Close the connection if the client has read nothing."""
-        unsent = self.transport.get_write_buffer_size()
-        if unsent >= self._unsent:
-            self.limits.refused["slow_reader"] += 1
-            self.transport.abort()
+        """Close the connection if the client has read less than `write_bytes`."""
+        unsent = self.unsent
+        if unsent > self._unsent - self.limits.write_bytes:
+            self.drop("slow_reader")
             return
         self._unsent = unsent
         self._write_timer = self.loop.call_later(self.limits.write_seconds, self._check_writing)
@@ -203,6 +242,7 @@ class LimitedConnection(HttpToolsProtocol):
             self._read_timer = None
 
     def _cancel_write_timer(self) -> None:
+        self.limits.waiting.discard(self)
         if self._write_timer:
             self._write_timer.cancel()
             self._write_timer = None

@@ -60,7 +60,7 @@ class RequestParts:
             self.answers = Answers(
                 cache, now, requests.cache_milliseconds, self._late if is_embedded else None, settings.interval
             )
-            self.connections = ConnectionLimits(requests.connections)
+            self.connections = ConnectionLimits(requests.connections, unsent_bytes=settings.query.memory // 2)
             audit.configure(audit_log.write)
             opened.callback(audit.configure, None)
             self._opened = opened.pop_all()

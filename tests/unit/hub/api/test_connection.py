@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 LONG = 3_600.0
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
+LARGE = b"GET /large HTTP/1.1\r\nHost: h\r\n\r\n"
+"""A request whose response has 50 MB."""
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -151,8 +153,7 @@ def test_body_that_arrives_steadily_may_take_many_periods() -> None:
 
 
 def test_client_that_does_not_read_ends_the_connection() -> None:
-    request = b"GET /large HTTP/1.1\r\nHost: h\r\n\r\n"
-    with serving(write_seconds=0.3) as server, server.connect(request):
+    with serving(write_seconds=0.3) as server, server.connect(LARGE):
         eventually(lambda: server.limits.refused == {"slow_reader": 1})
         eventually(lambda: not server.limits.open)
 
@@ -165,6 +166,45 @@ def test_client_that_reads_slowly_is_served() -> None:
             size += len(part)
             time.sleep(0.02)
         assert size > 50_000_000
+
+
+def test_client_that_reads_too_slowly_ends_the_connection() -> None:
+    with serving(write_seconds=0.5, write_bytes=20_000_000) as server, server.connect(LARGE) as connection:
+        deadline = time.monotonic() + 30
+        with contextlib.suppress(ConnectionError):
+            while time.monotonic() < deadline and not server.limits.refused and connection.recv(65_536):
+                time.sleep(0.02)
+        assert server.limits.refused == {"slow_reader": 1}
+
+
+def test_unread_responses_are_dropped_above_the_limit_and_readers_are_served() -> None:
+    with serving(unsent_bytes=120_000_000) as server, contextlib.ExitStack() as opened:
+        reader = opened.enter_context(server.connect(LARGE))
+        size = len(reader.recv(1 << 20))
+        idle = []
+        for number in range(1, 9):  # each holds up to 50 MB
+            idle.append(opened.enter_context(server.connect(LARGE)))
+            eventually(lambda number=number: len(server.limits.waiting) + server.limits.refused.total() == number + 1)
+            for _ in range(4):
+                size += len(reader.recv(1 << 20))
+                time.sleep(0.05)
+            assert sum(one.unsent for one in server.limits.waiting) < 170_000_000
+        assert set(server.limits.refused) == {"unsent_bytes"}
+        assert server.limits.refused.total() >= 5
+        while size < 50_000_000:
+            part = reader.recv(1 << 20)
+            assert part, "the hub dropped the client that reads"
+            size += len(part)
+
+
+def test_a_response_above_the_limit_is_sent() -> None:
+    with serving(unsent_bytes=1_000_000) as server, server.connect(LARGE) as connection:
+        size = 0
+        while size < 50_000_000:
+            part = connection.recv(1 << 20)
+            assert part
+            size += len(part)
+        assert not server.limits.refused
 
 
 def test_connections_above_the_limit_get_503_until_others_end() -> None:
