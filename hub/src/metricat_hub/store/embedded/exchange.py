@@ -35,6 +35,7 @@ _YEARS = 100 * 365 * DAY
 KEEP_ALL = Settings(raw_retention=_YEARS, minute_retention=_YEARS, hour_retention=_YEARS)
 """Settings of the store for an import, which keep all samples. The hub applies its retention when it starts."""
 _MOST_ERRORS = 10
+_EXAMPLE = 'up{job="nodes"} 1 1767225600'
 
 
 class _Line(msgspec.Struct):
@@ -131,16 +132,18 @@ class _Importer:
         if line.startswith('{"'):
             one = decode_json(line, _Line)
             if len(one.values) != len(one.timestamps):
-                raise ValueError(f"{len(one.values)} values and {len(one.timestamps)} timestamps")
+                raise ValueError(
+                    f"{len(one.values)} values, but {len(one.timestamps)} timestamps; write a timestamp for each value"
+                )
             labels = from_mapping(one.metric)
-            values = [_WORDS[str(value)] if isinstance(value, str) else _or_stale(value) for value in one.values]
+            values = [_number(value) for value in one.values]
             self._labels += [labels] * len(values)
             self._times += one.timestamps
             self._values += values
         else:
             found = _LINE.fullmatch(line)
             if not found:
-                raise ValueError("expected a series, a value and a timestamp")
+                raise ValueError(f"expected a series, a value and a timestamp; write for example {_EXAMPLE}")
             series, value, time = found.groups()
             known = self._by_text.get(series)
             if known is None:
@@ -169,25 +172,31 @@ class _Importer:
         self._store.maintain()
 
 
-def _or_stale(value: float | None) -> float:
-    """Return a value; VictoriaMetrics exports a staleness marker as null."""
-    return float(STALE) if value is None else float(value)
+def _number(value: float | str | None) -> float:
+    """Return a value of a JSON line. VictoriaMetrics exports a staleness marker as null."""
+    if value is None:
+        return float(STALE)
+    if isinstance(value, str):
+        if value not in _WORDS:
+            raise ValueError(f"invalid value {value[:100]!r}; write a number, or one of {', '.join(_WORDS)}")
+        return _WORDS[value]
+    return float(value)
 
 
 def _parse_series(series: str) -> Labels:
     found = _SERIES.fullmatch(series)
     if not found:
-        raise ValueError(f"invalid series {series!r}")
+        raise ValueError(f"invalid series {series!r}; write for example {_EXAMPLE}")
     name, inner = found.groups()
     pairs = {NAME: name or ""}
     at = 0
     while inner and at < len(inner):
         label = _LABEL.match(inner, at)
         if not label:
-            raise ValueError(f"invalid labels in {series!r}")
+            raise ValueError(f"invalid labels in {series!r}; write for example {_EXAMPLE}")
         pairs[label[1]] = _ESCAPED.sub(lambda one: "\n" if one[1] == "n" else one[1], label[2])
         at = label.end()
     labels = from_mapping(pairs)
     if not metric_name(labels):
-        raise ValueError(f"no metric name in {series!r}")
+        raise ValueError(f"no metric name in {series!r}; write for example {_EXAMPLE}")
     return labels

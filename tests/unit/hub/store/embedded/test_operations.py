@@ -144,11 +144,13 @@ def test_promtool_dump_is_imported(tmp_path: Path) -> None:
         "broken",
         "up{a=1} 1 1728000000",
         '{"metric":{"__name__":"j"},"values":[1,null],"timestamps":[1728000000000,1728000001000]}',
+        '{"metric":{"__name__":"j"},"values":["high"],"timestamps":[1728000002000]}',
     ]
     result = exchange.import_lines(store, lines)
     assert result.accepted == 5
-    assert result.bad_lines == 2
-    assert [line[:7] for line in result.errors] == ["line 5:", "line 6:"]
+    assert result.bad_lines == 3
+    assert [line[:7] for line in result.errors] == ["line 5:", "line 6:", "line 8:"]
+    assert result.errors[2] == "line 8: invalid value 'high'; write a number, or one of stale, NaN, Infinity, -Infinity"
     assert read(store, named("up")) == {
         labels("up", job="a b, c", path='}"'): [(BEGIN, 1.0)],
         labels("up"): [(BEGIN, 0.5)],
