@@ -84,7 +84,7 @@ class AlertStates:
                 db.executemany("INSERT OR REPLACE INTO rule_states VALUES (?, ?, ?)", rows)
 
     def keep(self, rules: set[str], groups: set[str]) -> None:
-        """Delete the states of all rules except these, and the times of all groups except these."""
+        """Delete the states of all rules except `rules`, and the evaluation times of all groups except `groups`."""
         with self._file.transaction() as db:
             for table, column, kept in (("rule_states", "rule", rules), ("evaluations", "rule_group", groups)):
                 found = [one for (one,) in db.execute(f"SELECT {column} FROM {table}")]  # noqa: S608 -- constants

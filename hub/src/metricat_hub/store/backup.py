@@ -23,7 +23,8 @@ def backup(data: Path, folder: Path) -> dict[str, int]:
     Each copy is a consistent snapshot, and only its owner can read it.
 
     Raises:
-        StoreUnavailableError: the data directory has no SQLite file, the target already has one, or a copy failed.
+        StoreUnavailableError: the data directory has no SQLite file, `folder` already has a file of the same
+            name, or a copy failed.
     """
     files = sorted(file for pattern in _PATTERNS for file in data.glob(pattern) if file.is_file())
     if not files:

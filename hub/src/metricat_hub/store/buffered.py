@@ -52,7 +52,7 @@ _PREFIX = "metricat_hub_store_buffer"
 
 
 class BufferedStore:
-    """A store with a buffer on disk for the time while it is down. Thread-safe."""
+    """A store with a buffer on disk, in which samples wait while the store is down. Thread-safe."""
 
     def __init__(
         self,
@@ -66,9 +66,9 @@ class BufferedStore:
 
         Args:
             inner: the store.
-            queue: where and how much may wait.
+            queue: the directory and the limits of the buffer.
             clock: returns milliseconds since 1970-01-01 UTC.
-            limits: of queries.
+            limits: the limits of queries.
             waits: the first and the longest time between attempts to reach the store, in seconds.
         """
         self.inner = inner
@@ -124,7 +124,10 @@ class BufferedStore:
         return spread(accepted, unknown)
 
     def set_metadata(self, metadata: Mapping[str, Metadata]) -> None:
-        """Store the metadata of metrics, later if the store is down. A restart loses it, but senders repeat it."""
+        """Store the metadata of metrics, later if the store is down.
+
+        A restart loses metadata that waits for the store, but senders send it again.
+        """
         with self._lock:
             self._unsent_metadata.update(metadata)
         self._send_metadata()
@@ -144,25 +147,25 @@ class BufferedStore:
         return Selection(_united(found.series, recent.series), found.tier, found.warnings)
 
     def series(self, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[Labels]:
-        """Return the labels of series. While the store is down, include only series with recent samples."""
+        """See `Reader.series`. While the store is down, return only series with recent samples."""
         return self._listed(lambda reader: reader.series(matchers, start, end), end)
 
     def label_names(self, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[str]:
-        """Return the sorted label names. While the store is down, use only series with recent samples."""
+        """See `Reader.label_names`. While the store is down, use only series with recent samples."""
         return self._listed(lambda reader: reader.label_names(matchers, start, end), end)
 
     def label_values(self, name: str, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[str]:
-        """Return the sorted values of a label. While the store is down, use only series with recent samples."""
+        """See `Reader.label_values`. While the store is down, use only series with recent samples."""
         return self._listed(lambda reader: reader.label_values(name, matchers, start, end), end)
 
     def metadata(self) -> Mapping[str, Metadata]:
-        """Return the metadata of metrics by name. While the store is down, return the metadata in memory."""
+        """Return the metadata of metrics by name. While the store is down, return the metadata that was read before."""
         with suppress(StoreUnavailableError):
             self._metadata = self.inner.metadata()
         return {**self._metadata, **self._unsent_metadata}
 
     def maintain(self) -> object:
-        """Maintain the store, and send waiting samples. It raises no error if the store is down: see `notices`."""
+        """Maintain the store, and send metadata that waits. Raise no error if the store is down: see `notices`."""
         with suppress(StoreUnavailableError):
             self._send_metadata()
             return self.inner.maintain()
@@ -179,7 +182,7 @@ class BufferedStore:
         """Return a problem if the hub accepts no samples: the store is down, and the buffer cannot be written."""
         if self._delivery.is_empty() or self._delivery.buffer.is_on_disk():
             return ()
-        return [*self.inner.problems(), f"{self._full()} Free space on the disk of --data."]
+        return [*self.inner.problems(), self._full()]
 
     def notices(self) -> Sequence[str]:
         """Return messages about an outage of the store: its start, the number of waiting samples, and the remedy."""
@@ -190,11 +193,11 @@ class BufferedStore:
         lost = sum(state.dropped.values())
         loss = f", and {lost} were dropped" if lost else ""
         if not state.failing_since:
-            return [f"the store is up again; {waiting}{loss} until they are written"]
+            return [f"the store is up again; {waiting}{loss}; the hub writes them now"]
         text = (
             f"the store is down since {utc(state.failing_since)}: {state.error.rstrip('.')}; {waiting} of "
             f"{self._delivery.most_bytes / 2**20:.0f} MiB{loss}; the hub writes them when the store is up again. "
-            "Until then, queries return only recent samples. Check the store"
+            "Until then, queries return only recent samples. Check the server in --store.url"
         )
         return [text]
 
@@ -215,8 +218,10 @@ class BufferedStore:
         """Raise `error` with an explanation if the samples in memory do not cover the time from `start`."""
         begin = self.recent.begin
         if begin is None or start < begin:
-            since = f"since {utc(begin)}" if begin is not None else "none"
-            raise StoreUnavailableError(f"{error} Until then, only recent samples are available: {since}.")
+            rest = "the hub has no samples in memory"
+            if begin is not None:
+                rest = f"the hub has only samples since {utc(begin)}. Use a later start, or retry later"
+            raise StoreUnavailableError(f"{error} While the store is down, {rest}.")
 
     def warning(self, error: StoreUnavailableError) -> str:
         """Return the warning for a result from memory."""
@@ -279,7 +284,10 @@ class BufferedStore:
             raise StoreUnavailableError(self._full())
 
     def _full(self) -> str:
-        return "the store is down, and the buffer cannot be written."
+        return (
+            "the store is down, and its buffer in the data directory cannot be written. "
+            "Check the free space and the permissions of --data."
+        )
 
     def _send_metadata(self) -> None:
         with self._lock:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 class FanOut:
-    """A store with outputs. It uses the series numbers of the store."""
+    """A store that forwards samples to outputs. Its series numbers are those of the store `inner`."""
 
     def __init__(self, inner: ManagedStore, outputs: Sequence[Output]) -> None:
         self.inner = inner
@@ -77,19 +77,19 @@ class FanOut:
             output.set_metadata(metadata)
 
     def select(self, matchers: Sequence[Matcher], start: int, end: int, hints: Hints) -> Selection:
-        """Return samples of the store."""
+        """Return samples of the store `inner`. See `Reader.select`."""
         return self.inner.select(matchers, start, end, hints)
 
     def series(self, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[Labels]:
-        """Return series of the store."""
+        """Return series of the store `inner`. See `Reader.series`."""
         return self.inner.series(matchers, start, end)
 
     def label_names(self, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[str]:
-        """Return label names of the store."""
+        """Return label names of the store `inner`. See `Reader.label_names`."""
         return self.inner.label_names(matchers, start, end)
 
     def label_values(self, name: str, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[str]:
-        """Return label values of the store."""
+        """Return label values of the store `inner`. See `Reader.label_values`."""
         return self.inner.label_values(name, matchers, start, end)
 
     def metadata(self) -> Mapping[str, Metadata]:

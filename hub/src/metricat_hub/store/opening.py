@@ -1,4 +1,4 @@
-"""Opens the store of the settings, by the scheme of its URL."""
+"""Opens the store in --store.url, returns limits of stores and queries, and checks for optional libraries."""
 
 from __future__ import annotations
 

@@ -43,15 +43,15 @@ class RecentSamples:
     """A `Reader` over the newest samples, limited by size and age. Thread-safe."""
 
     def __init__(self, most_bytes: int, most_age: int, most_samples: int) -> None:
-        """Keep samples.
+        """Begin without samples.
 
         Args:
-            most_bytes: bound of memory; the oldest samples leave first.
-            most_age: in milliseconds, before the newest sample.
-            most_samples: bound of one selection.
+            most_bytes: the most bytes of memory. Above it, the oldest samples are removed.
+            most_age: the most milliseconds by which a sample may be older than the newest one.
+            most_samples: the most samples that one call of `select` returns.
         """
         self.begin: int | None = None
-        """The start of the time for which the cache is complete, in milliseconds; None: it has no samples."""
+        """The time in milliseconds since which the cache has all samples; None: the cache has no samples."""
         self._most_bytes = most_bytes
         self._most_age = most_age
         self._most_samples = most_samples
@@ -63,7 +63,7 @@ class RecentSamples:
         self._lock = threading.Lock()
 
     def add(self, samples: Samples) -> None:
-        """Add samples, and remove the oldest ones above the bounds."""
+        """Add samples, and remove the oldest ones above `most_bytes` and `most_age`."""
         if not len(samples.times):
             return
         with self._lock:
@@ -120,11 +120,11 @@ class RecentSamples:
         return [labels[number] for number in matching if number in present]
 
     def label_names(self, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[str]:
-        """Return the sorted label names of these series; without matchers: of all series."""
+        """Return the sorted label names of the series that `series` returns. See `Reader.label_names`."""
         return sorted({name for labels in self.series(matchers or [[]], start, end) for name, _ in labels})
 
     def label_values(self, name: str, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[str]:
-        """Return the sorted values of a label of these series; without matchers: of all series."""
+        """Return the sorted values of a label in the series that `series` returns. See `Reader.label_values`."""
         found = self.series(matchers or [[]], start, end)
         return sorted({value for labels in found for label, value in labels if label == name})
 

@@ -1,7 +1,8 @@
 """The state of routing in a SQLite file: groups, silences, maintenance windows and acknowledgements.
 
-A step stores its new state together with its notifications and events in one transaction. They are removed from the
-file after the delivery queue and the alert history have stored them. So a crash neither loses nor duplicates one.
+A step of routing (`dispatch.state.Step`) stores its new state, its notifications and its events in one transaction. A
+notification stays in the file until the delivery queue has stored it, an event until the alert history has stored it.
+So a crash neither loses nor duplicates one.
 """
 
 from __future__ import annotations
@@ -57,7 +58,10 @@ _DECODER = msgspec.msgpack.Decoder()
 
 
 class RoutingState:
-    """The file. Thread-safe; its methods block, and raise `StoreUnavailableError` if it cannot be read or written."""
+    """The file `routing.sqlite`. Thread-safe.
+
+    The methods block, and raise `StoreUnavailableError` if the file cannot be read or written.
+    """
 
     def __init__(self, folder: Path) -> None:
         """Open or create the file.
@@ -66,12 +70,12 @@ class RoutingState:
             StoreUnavailableError: the file cannot be opened, or a newer release wrote it.
         """
         self.damaged = 0
-        """Number of damaged notifications and events."""
+        """Number of damaged notifications and events that were removed."""
         self._path = folder / FILE
         self._file = SqliteFile(self._path, _SCHEMA, _VERSION)
 
     def load(self) -> State:
-        """Return the state of the last step. Its alerts have no annotations."""
+        """Return the state of the last step. The alerts in the state have no annotations."""
         groups = [_group(one) for one in self._all("groups")]
         alerts = [_alert(one) for one in self._all("alerts")]
         marks = self._all("marks")
@@ -138,7 +142,7 @@ class RoutingState:
         return self._outbox("event", most, _event)
 
     def drop(self, numbers: Iterable[int]) -> None:
-        """Remove notifications or events."""
+        """Remove notifications or events by their numbers."""
         with self._file.transaction() as db:
             db.executemany("DELETE FROM outbox WHERE id = ?", [(one,) for one in numbers])
 
@@ -183,14 +187,14 @@ class RoutingState:
             db.execute("DELETE FROM windows WHERE id = ?", (identifier,))
 
     def acknowledge(self, acknowledgement: Acknowledgement, event: AlertEvent) -> None:
-        """Store an acknowledgement and its event."""
+        """Store an acknowledgement, and the event for the alert history."""
         with self._file.transaction() as db:
             values = acknowledgement.fingerprint, _ENCODER.encode(acknowledgement)
             db.execute("INSERT OR REPLACE INTO acknowledgements VALUES (?, ?)", values)
             _add_to_outbox(db, "event", [event])
 
     def unacknowledge(self, identifier: str, event: AlertEvent) -> None:
-        """Remove an acknowledgement, and store the event."""
+        """Remove the acknowledgement of the alert with a fingerprint, and store the event for the alert history."""
         with self._file.transaction() as db:
             db.execute("DELETE FROM acknowledgements WHERE fingerprint = ?", (identifier,))
             _add_to_outbox(db, "event", [event])
@@ -210,8 +214,8 @@ class RoutingState:
             return [_DECODER.decode(body) for (body,) in rows]
         except msgspec.MsgspecError:
             raise StoreUnavailableError(
-                f"{self._path}: the table {table} is damaged. Restore the file from a backup, or move it away: "
-                "the hub then begins an empty one."
+                f"{self._path}: the table {table} is damaged. Stop the hub. Restore the file from a backup, or move it "
+                "away, so that the hub creates an empty file."
             ) from None
 
     def _outbox(self, kind: str, most: int, convert: Callable[[Any], T]) -> list[tuple[int, T]]:
@@ -226,7 +230,7 @@ class RoutingState:
             except (msgspec.MsgspecError, TypeError, ValueError, KeyError):
                 damaged.append(number)
         if damaged:
-            _LOG.error("%s: %d damaged entries are lost (%s)", self._path, len(damaged), kind)
+            _LOG.error("%s: %d damaged entries of the kind %s are lost. Check the disk", self._path, len(damaged), kind)
             self.damaged += len(damaged)
             self.drop(damaged)
             return found or self._outbox(kind, most, convert)

@@ -55,7 +55,7 @@ class RuleVersions:
 
         Raises:
             StaleRuleError: the number is not one above that of the newest version.
-            StoreUnavailableError: it cannot be stored now, for example because the disk is full.
+            StoreUnavailableError: the version cannot be stored now, for example because the disk is full.
         """
         body = None if version.body is None else msgspec.json.encode(version.body).decode()
         row = (

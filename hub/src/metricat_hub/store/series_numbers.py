@@ -1,4 +1,4 @@
-"""Assigns numbers to series, for stores and wrappers without an index."""
+"""Assigns numbers to series, for stores that have no index of series."""
 
 from __future__ import annotations
 
@@ -52,7 +52,10 @@ class SeriesNumbers:
             return found
 
     def samples(self, batch: Batch) -> tuple[Samples, NDArray[np.bool_] | None]:
-        """Return a batch with labels, and a mask of samples with an unknown number; None: all numbers are known."""
+        """Return the samples whose series number is known, with labels, and a mask of the other samples.
+
+        The mask is None if all numbers are known.
+        """
         labels = self._labels
         numbers, index = np.unique(batch.series, return_inverse=True)
         found = list(map(labels.get, numbers.tolist()))

@@ -1,4 +1,4 @@
-"""Converts results of appending for wrappers that append only a part of a batch. Pure."""
+"""Converts results of `Writer.append` for stores that pass only a part of a batch to another store. Pure."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def spread(appended: Appended, unknown: Mask | None) -> Appended:
-    """Return the result for a whole batch, if only the samples outside of the mask `unknown` were appended."""
+    """Return the result for a whole batch. `appended` is the result for the samples outside of the mask `unknown`."""
     if unknown is None:
         return appended
     known = ~unknown
@@ -39,7 +39,7 @@ def spread(appended: Appended, unknown: Mask | None) -> Appended:
 
 
 def rejections(appended: Appended) -> Mask | None:
-    """Return a mask of the rejected samples; None: no sample was rejected."""
+    """Return a mask of the samples that were rejected or of unknown series; None: no such sample exists."""
     masks = [
         mask
         for mask in (appended.conflicting, appended.too_old, appended.too_new, appended.unknown)

@@ -125,7 +125,7 @@ def test_samples_survive_a_restart_while_the_store_is_down(tmp_path: Path) -> No
         put(store, A, (BEGIN, 1.0), (BEGIN + 1, 2.0))
     with buffered(tmp_path, clock, is_down=True) as (store, inner):
         assert store.state().waiting_samples == 2
-        with pytest.raises(StoreUnavailableError, match="only recent samples are available: none"):
+        with pytest.raises(StoreUnavailableError, match="the hub has no samples in memory"):
             store.select(UP, BEGIN, BEGIN + 1, Hints())
         put(store, A, (BEGIN + 2, 3.0))
         inner.is_down = False
@@ -149,9 +149,7 @@ def test_recent_samples_are_answered_with_a_warning(tmp_path: Path) -> None:
         assert engine.instant("sum(up)", clock.now, Cancellation(20)).values.tolist() == [6.0]
         recent = engine.range("up", BEGIN, clock.now, MINUTE, Cancellation(20))
         assert [one.values.tolist() for one in recent.series] == [[1.0, 1.0], [5.0]]
-        with pytest.raises(
-            StoreUnavailableError, match="only recent samples are available: since 2024-10-04T00:00:00Z"
-        ):
+        with pytest.raises(StoreUnavailableError, match="the hub has only samples since 2024-10-04T00:00:00Z"):
             engine.range("up", BEGIN - MINUTE, clock.now, MINUTE, Cancellation(20))
         assert store.series([UP], BEGIN, clock.now) == [A, B]
         assert store.label_values("node", [], BEGIN, clock.now) == ["a", "b"]
@@ -177,9 +175,9 @@ def test_full_disk_refuses_samples_while_the_store_is_down(tmp_path: Path, monke
         inner.is_down = True
         put(store, A, (BEGIN, 1.0))
         monkeypatch.setattr("metricat_agent.push.segments._write", full)
-        with pytest.raises(StoreUnavailableError, match="the buffer cannot be written"):
+        with pytest.raises(StoreUnavailableError, match="its buffer in the data directory cannot be written"):
             put(store, A, (BEGIN + 1, 2.0))
-        assert "Free space on the disk" in str(store.problems())
+        assert "Check the free space and the permissions of --data" in str(store.problems())
         monkeypatch.undo()
         assert put(store, A, (BEGIN + 1, 2.0)).accepted == 1
         inner.is_down = False

@@ -153,4 +153,4 @@ class EventQueue:
         while self._waiting and self._store_batch():
             pass
         if self._waiting:
-            _LOG.error("%d events of alerts are lost: %s", len(self._waiting), self.problem)
+            _LOG.error("the alert history lost %d events at the stop of the hub: %s", len(self._waiting), self.problem)

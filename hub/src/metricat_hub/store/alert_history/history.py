@@ -64,7 +64,7 @@ class SqlHistory:
     """The alert history in a SQL database; implements `AlertHistory`."""
 
     def __init__(self, database: Database, retention: int) -> None:
-        """`retention` is how long to keep resolved alerts and their events, in milliseconds."""
+        """Keep resolved alerts and their events for `retention` milliseconds."""
         self._database = database
         self._retention = retention
         self._removed = 0
@@ -113,7 +113,7 @@ class SqlHistory:
         return [_timeline_event(row) for row in rows]
 
     def latest(self, fingerprint: str, namespaces: frozenset[str] | None) -> Episode | None:
-        """Return the newest episode of an alert."""
+        """Return the newest episode of an alert. See `AlertHistory.latest`."""
         condition, parameters = "fingerprint = ?", [fingerprint]
         if namespaces is not None:
             condition += f" AND namespace IN ({places(namespaces)})"

@@ -1,4 +1,4 @@
-"""The alert history in PostgreSQL, in the same schema as the samples, whose migrations create the tables."""
+"""The alert history in PostgreSQL. Its tables are in the schema of the samples, and have the same migrations."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SIZE = "SELECT pg_total_relation_size('metricat.alert_episodes') + pg_total_rel
 
 
 def open_postgresql(url: str, retention: int, query_timeout: int) -> SqlHistory:
-    """Return the alert history in a database. While the database is down, the methods raise errors.
+    """Open the alert history in a database. While the database is down, its methods raise `StoreUnavailableError`.
 
     Args:
         url: `postgresql://...`.

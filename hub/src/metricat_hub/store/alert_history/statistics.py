@@ -50,7 +50,7 @@ class _Alert:
 
 
 def statistics(session: Session, wanted: EpisodeFilter, top: int) -> HistoryStatistics:
-    """Return the statistics of the selected episodes that have fired."""
+    """Return the statistics of the episodes that `wanted` selects and that have fired. `top` limits each ranking."""
     if set(wanted.states) >= _FIRED:
         wanted = replace(wanted, states=())
     condition, parameters = conditions(wanted)

@@ -24,7 +24,7 @@ _SMALL_HEAD = 500_000
 
 
 def append(core: Core, batch: Batch, now: int, *, any_age: bool = False) -> Appended:
-    """Store the new samples of a batch. The caller must hold `mutex`. See `accepting.accept`."""
+    """Store the new samples of a batch. The caller must hold `core.mutex`. See `accepting.accept`."""
     return accepting.accept(_Target(core, now), batch, now, any_age=any_age)
 
 
@@ -64,10 +64,11 @@ def _store(core: Core, run: Run, now: int, *, in_order: bool) -> None:
     """Write samples to the file, then to memory."""
     core.check_space(now)
     waiting = core.head.samples + core.packing.samples
-    if waiting > _MOST_HEADS * max(core.settings.head_samples, _SMALL_HEAD):
+    limit = _MOST_HEADS * max(core.settings.head_samples, _SMALL_HEAD)
+    if waiting > limit:
         raise StoreUnavailableError(
-            f"{core.folder}: {waiting} samples wait in memory to be packed. Retry later; if it persists, "
-            "the disk is too slow or fails."
+            f"{core.folder}: {waiting} samples wait in memory to be packed, above the limit of {limit}. Retry later; "
+            "if the error persists, the disk is too slow or fails."
         )
     core.head_row = core.write("INSERT INTO head (data) VALUES (?)", [(encoding.encode_batch(run),)])
     core.head.add(run)

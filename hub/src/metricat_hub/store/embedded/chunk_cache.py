@@ -32,7 +32,7 @@ class ChunkCache:
         self.bytes = 0
 
     def get(self, tier: str, identity: int, data: bytes, wanted: Sequence[str] | None) -> Chunk | None:
-        """Return the chunk decoded from these bytes; None if it is not cached."""
+        """Return the cached chunk that was decoded from equal bytes; None if the cache does not have it."""
         key = _key(tier, identity, wanted)
         with self._lock:
             found = self._chunks.get(key)

@@ -65,7 +65,7 @@ class ChunkReader:
         return range(max(layout.window(start), window_of(low)), min(layout.window(end), window_of(high)) + 1)
 
     def rows(self, layout: Layout, window: int, numbers: NDArray[np.int32]) -> Iterator[tuple[int, bytes]]:
-        """Yield ID and bytes of the chunks of these series in a window, by ascending ID."""
+        """Yield ID and bytes of the chunks of the series `numbers`, which must ascend, in a window, by ascending ID."""
         low, high = identity(window, int(numbers[0])), identity(window, int(numbers[-1]))
         if len(numbers) > 4 and high - low < 4 * len(numbers):
             chosen = set(numbers.tolist())
@@ -197,7 +197,8 @@ def read_raw(  # noqa: PLR0913, PLR0917 -- two callbacks
 ) -> Iterator[tuple[int, Times, Values]]:
     """Yield the raw samples from start to end of each series that has any, by ascending series.
 
-    `numbers` must ascend, and have at most `SLICE` series. For `reserve`, see `Hints`.
+    `numbers` must ascend, and have at most `SLICE` series. `warn` gets the damaged chunks and segments, as in
+    `ChunkReader.damaged`. For `reserve`, see `Hints`.
     """
     # Memory first, then segments: maintenance removes samples from each of them after it has written them to the next.
     newest, in_file, segments = samples_in_memory(core, numbers, start, end)

@@ -72,7 +72,7 @@ class Core:
 
         Raises:
             StoreLockedError: another process has the store open.
-            StoreUnavailableError: it cannot be read or written.
+            StoreUnavailableError: the store cannot be read or written.
         """
         self.folder = folder
         self.path = folder / FILE
@@ -107,7 +107,7 @@ class Core:
         self.past_until = 0
         """The latest time until which readers cache samples."""
         self.past_changes = 0
-        """Number of stored batches with samples until this time, which invalidate these caches."""
+        """Number of stored batches with a sample at or before `past_until`, which invalidate the readers' caches."""
         self.newest_idle = 0
         """The time of the newest sample of any idle series."""
         self.refused_series = 0
@@ -142,7 +142,7 @@ class Core:
     def check_space(self, now: int) -> None:
         """Raise StoreUnavailableError if the filesystem has less free space than the reserve.
 
-        After a success, this checks again a second later: the call costs as much CPU as the encoding of a small batch.
+        After a success, the next check is a second later, because a check costs as much CPU as encoding a small batch.
         """
         if not hasattr(os, "statvfs") or 0 <= now - self._space_checked < _SPACE_CHECK:  # Windows has no statvfs
             return
@@ -157,7 +157,10 @@ class Core:
         self._space_checked = now
 
     def write(self, statement: str, rows: Sequence[tuple[object, ...]]) -> int:
-        """Run a statement for each row, all in one transaction; return the number of the last inserted row.
+        """Run a statement for each row, all in one transaction.
+
+        Returns:
+            The number of the inserted row if `rows` has one row, otherwise 0.
 
         Raises:
             StoreUnavailableError: no row is stored.
@@ -184,7 +187,7 @@ class Core:
         self.writer.execute("INSERT OR REPLACE INTO state VALUES ('progress', ?)", (msgspec.json.encode(progress),))
 
     def size(self) -> int:
-        """Return the size of the file's content and WAL in bytes."""
+        """Return the size of the file without free pages, and of the WAL, in bytes."""
         with self.mutex:
             pages, free, page = (
                 int(self.writer.execute(f"PRAGMA {name}").fetchone()[0])

@@ -163,7 +163,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     """Open a read-only connection, even while another process writes.
 
     Raises:
-        StoreUnavailableError: no store exists, or it has another schema version.
+        StoreUnavailableError: no store exists, it cannot be read, or it has another schema version.
     """
     if not path.exists():
         raise StoreUnavailableError(f"{path}: no store exists here. Check the data directory.")

@@ -1,4 +1,4 @@
-"""Downsampling: complete raw windows become points of the tier 1m, and complete days of those become points of 1h.
+"""Downsampling: complete raw windows become points of the tier 1m, and their complete days points of the tier 1h.
 
 The iterators do a part of the work at each step, with at most one transaction.
 """
@@ -30,7 +30,7 @@ _AT_ONCE = 256
 
 
 def due(core: Core, now: int) -> int:
-    """Return the end of the last raw window that is complete."""
+    """Return the end of the last raw window that is complete, in milliseconds."""
     return RAW.base((now - core.settings.out_of_order) // RAW.size)
 
 

@@ -131,13 +131,13 @@ def is_regular(times: Times) -> bool:
 
 
 def encode_shared(times: Times, base: int) -> bytes:
-    """Encode a row of shared times."""
+    """Encode a row of the table `times`: times that several chunks share."""
     data = bytes(standalone.simple_compress((times - base).astype(np.uint64), _CONFIG[SMALL]))
     return zlib.crc32(data).to_bytes(4, "little") + data
 
 
 def decode_shared(data: bytes, base: int) -> Times:
-    """Decode a row of shared times.
+    """Decode a row of the table `times`.
 
     Raises:
         DamagedError: the bytes are damaged.
@@ -151,7 +151,10 @@ def decode_shared(data: bytes, base: int) -> Times:
 def encode_chunk(
     identity: int, times: bytes, columns: Mapping[str, Values], codec: Codec = "pcodec", level: int = SMALL
 ) -> bytes:
-    """Encode a chunk. The checksum includes its identity."""
+    """Encode a chunk from its encoded times (`encode_times` or `encode_reference`) and its columns.
+
+    The checksum includes `identity`, the ID of the chunk in its table.
+    """
     mask = 0
     parts = [_varint(len(next(iter(columns.values())))), times]
     for bit, name in enumerate(COLUMNS):
@@ -216,7 +219,7 @@ def point_count(data: bytes) -> int:
 
 
 def encode_values(values: Values, codec: Codec, level: int) -> bytes:
-    """Encode a column of values losslessly, in the shortest form."""
+    """Encode a column of values losslessly: as a constant, as scaled integers, or compressed with the codec."""
     bits = values.view(np.uint64)
     if bool((bits == bits[0]).all()):
         return bytes([_CONSTANT]) + bits[:1].tobytes()

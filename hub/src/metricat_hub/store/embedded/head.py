@@ -146,12 +146,16 @@ class Table:
                 yield number, times, row
 
     def columns(self, columns: NDArray[np.intp], start: int, end: int) -> tuple[Times, Values]:
-        """Return the times from start to end, and a row of values for each of some columns."""
+        """Return the times from start to end, and a row of values for each of `columns` (indices in `series`)."""
         low, high = self.times.searchsorted((start, end + 1)).tolist()
         return self.times[low:high], self.values[low:high].take(columns, axis=1).T.copy()
 
     def block(self, numbers: NDArray[np.int32], start: int, end: int) -> tuple[NDArray[np.intp], Times, Values]:
-        """Return the indices in `numbers` of series in the table, the times, and a row of values for each index."""
+        """Return the samples from start to end of the series `numbers`, which must ascend.
+
+        Returns:
+            The indices in `numbers` of the series in the table, the times, and a row of values for each index.
+        """
         columns = self.series.searchsorted(numbers)
         columns[columns == len(self.series)] = 0
         places = np.flatnonzero(self.series[columns] == numbers)
@@ -168,6 +172,7 @@ class Columns(NamedTuple):
     rows: NDArray[np.intp]
     """The indices of the series among those that a selector matches, in ascending order."""
     columns: NDArray[np.intp]
+    """The indices of the series in `Table.series`."""
 
 
 class Parts:
@@ -189,12 +194,12 @@ class Parts:
         return sum(map(len, self._parts))
 
     def columns(self, numbers: NDArray[np.int32]) -> list[Columns]:
-        """Return the tables that have some of these series."""
+        """Return the tables that have a series of `numbers`, each with the indices of these series."""
         index = self._indexed()
         return [Columns(self._tables[at], rows, columns) for at, rows, columns in index.find(numbers)]
 
     def runs(self, lowest: int, highest: int) -> list[Part]:
-        """Return the other parts that may have samples of series from one number to another."""
+        """Return the runs that may have samples of the series from `lowest` to `highest`."""
         self._indexed()
         return [run for run in self._runs if run.lowest <= highest and run.highest >= lowest]
 
@@ -262,7 +267,7 @@ class Head:
     """Parts with the newest samples. The owner must lock all methods. The returned parts are immutable."""
 
     def __init__(self, before: Head | None = None) -> None:
-        """Begin empty. A batch whose series equal those of a batch in the head `before` is a row of a table at once."""
+        """Begin empty. A batch with the series of a batch in the head `before` becomes a row of a table at once."""
         self._large: list[Part] = []
         self._small: list[Run] = []
         self._tables: dict[bytes, _GrowingTable] = {}
@@ -323,18 +328,18 @@ class Head:
         return (*self._large, *self._small, *(table.table() for table in self._tables.values()))
 
     def columns(self, numbers: NDArray[np.int32]) -> list[Columns]:
-        """Return the tables that have some of these series."""
+        """Return the tables that have a series of `numbers`, each with the indices of these series."""
         if self._index is None:
             self._index = TableIndex([table.series for table in self._tables.values()])
         tables = list(self._tables.values())
         return [Columns(tables[at].table(), rows, columns) for at, rows, columns in self._index.find(numbers)]
 
     def runs(self, lowest: int, highest: int) -> list[Part]:
-        """Return the other parts that may have samples of series from one number to another."""
+        """Return the runs that may have samples of the series from `lowest` to `highest`."""
         return [run for run in (*self._large, *self._small) if run.lowest <= highest and run.highest >= lowest]
 
     def overlapping(self, lowest: int, highest: int) -> list[Part]:
-        """Return the parts that may have samples of series from one number to another."""
+        """Return the parts that may have samples of the series from `lowest` to `highest`."""
         found = self.runs(lowest, highest)
         if self._lowest is None or self._highest is None:
             tables = [table.table() for table in self._tables.values()]
@@ -347,7 +352,7 @@ class Head:
         return found
 
     def replace(self, parts: Sequence[Part]) -> None:
-        """Replace all parts by these."""
+        """Replace all parts by `parts`."""
         self._large = list(parts)
         self._small = []
         self._tables = {}

@@ -127,7 +127,7 @@ class LabelIndex:
     def match_labels(self, matchers: Sequence[Matcher]) -> tuple[Found, dict[int, Labels]]:
         """Return the numbers of the series that match every matcher, in ascending order, and their labels.
 
-        The caller must not change them.
+        The caller must not change the results.
         """
         key = tuple(matchers)
         known = self._matched.get(key)
@@ -146,16 +146,16 @@ class LabelIndex:
         return found, labels
 
     def match_many(self, selectors: tuple[tuple[Matcher, ...], ...]) -> Matches:
-        """Return the series that several selectors match. The caller must not change them."""
+        """Return the series that match at least one of the selectors. The caller must not change the result."""
         known = self._matched_together.get(id(selectors))
         if known is None or known.version != self._version:
-            known = self._together(selectors, known)
+            known = self._match_selectors(selectors, known)
             if len(self._matched_together) >= _MOST_KEPT_TOGETHER:
                 self._matched_together = {}
             self._matched_together[id(selectors)] = known
         return known
 
-    def _together(self, selectors: tuple[tuple[Matcher, ...], ...], before: Matches | None) -> Matches:
+    def _match_selectors(self, selectors: tuple[tuple[Matcher, ...], ...], before: Matches | None) -> Matches:
         """Return the series that several selectors match. What is the same as before is the same object."""
         if before is None:
             each = tuple(self.match(one) for one in selectors)

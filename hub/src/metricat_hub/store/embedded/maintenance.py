@@ -1,4 +1,6 @@
-"""Maintenance, in the order in which each part needs the others: packing, downsampling, retention, checkpoint.
+"""Maintenance of the store: packing, downsampling, retention, removal of idle series, and checkpoints.
+
+The parts run in this order, because each of them uses the results of the parts before.
 
 A complete window is much work: each of its series gets a chunk in each tier. So a round does a part of it, and the next
 round continues. An interruption at any moment is safe, so the position in this work is in memory only.

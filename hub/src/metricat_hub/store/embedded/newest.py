@@ -1,4 +1,4 @@
-"""The value of the newest sample of each series, so that instant queries need neither tables nor chunks."""
+"""The newest sample of each series in memory, so that instant queries read neither the head nor chunks."""
 
 from __future__ import annotations
 
@@ -14,11 +14,14 @@ if TYPE_CHECKING:
 
 
 class NewestValues:
-    """The newest sample of each series since the start of the hub. Not thread-safe: the owner must lock it."""
+    """The newest sample of each series that arrived since the start of the hub, or was in the head at the start.
+
+    Not thread-safe: the owner must lock it.
+    """
 
     def __init__(self) -> None:
         self.times: Times = np.zeros(1024, np.int64)
-        """0: no sample has arrived."""
+        """Milliseconds by series number; 0: no sample has arrived."""
         self.values: Values = np.zeros(1024)
 
     def add(self, run: Run, *, in_order: bool = False) -> None:

@@ -33,6 +33,7 @@ class Checked:
 
     chunks: int
     batches: int
+    """Rows of the table `head`, which has the newest samples."""
     samples: int
     """Raw samples in chunks, segments and batches."""
     damaged: tuple[str, ...]
@@ -114,7 +115,8 @@ def backup(path: Path, folder: Path) -> int:
     """Copy a snapshot of a store to a new directory, even while it runs; return the size of the copy in bytes.
 
     Raises:
-        StoreUnavailableError: the directory has a store already, or the copy failed.
+        StoreUnavailableError: no store exists that this program can read, the directory has a store already, or the
+            copy failed.
     """
     target = folder / FILE
     if target.exists():

@@ -1,4 +1,4 @@
-"""Packing: moves samples from the head to segments, and those of a complete window to chunks, one for each series."""
+"""Packing: moves samples from the head to segments, and from the segments of complete windows to chunks."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def _remove(core: Core, window: int, own: Sequence[Segment], damaged: set[int]) 
 
 
 def write_parts(core: Core, window: int, parts: list[_Part], level: int) -> None:
-    """Merge new samples into the chunks of a window."""
+    """Merge new samples into the chunks of a window. `level` is the compression level of the chunks."""
     numbers = np.array([number_of(part.chunk) for part in parts], np.int32)
     with core.readers.borrow() as connection:
         reader = ChunkReader(connection)

@@ -130,11 +130,11 @@ def _match_idle(core: Core, matchers: Sequence[Matcher], start: int, end: int, l
 
 
 def remove_idle(core: Core, now: int, unsampled_below: int) -> int:
-    """Remove series without a sample for the time `idle` from the index; return their number.
+    """Remove series without a sample for longer than `settings.idle` from the index; return about how many.
 
     Args:
         core: the store.
-        now: the time.
+        now: the time in milliseconds.
         unsampled_below: also remove series with a lower number that never had a sample.
     """
     with core.mutex:
@@ -162,7 +162,7 @@ def remove_idle(core: Core, now: int, unsampled_below: int) -> int:
 
 
 def delete_expired(core: Core, before: int) -> int:
-    """Delete idle series without samples since `before`; return their number."""
+    """Delete at most 10,000 idle series without samples since `before`; return their number."""
     with core.mutex:
         return core.writer.execute(
             "DELETE FROM series WHERE number IN (SELECT number FROM series WHERE idle AND last < ? LIMIT ?)",

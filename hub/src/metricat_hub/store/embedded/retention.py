@@ -32,8 +32,8 @@ def drop_old(core: Core, now: int) -> int:
 def drop_above_limit(core: Core) -> int:
     """Drop the oldest windows while the store is above its size limit; return the number of dropped chunks.
 
-    Downsampled raw windows are dropped first, so that history remains. Windows of the tier 1m follow, then 1h. Raw
-    windows that are not downsampled are last.
+    The order keeps history as long as possible: downsampled raw windows, downsampled windows of the tier 1m, windows of
+    the tier 1h, other windows of the tier 1m, other raw windows.
     """
     dropped = 0
     limit = core.settings.max_bytes
@@ -67,7 +67,10 @@ def oldest_window(core: Core, layout: Layout) -> int | None:
 
 
 def shrink(core: Core, *, all_pages: bool = False) -> None:
-    """Return free pages to the filesystem, in several transactions, if the file has many free pages."""
+    """Return free pages to the filesystem, in several transactions.
+
+    Without `all_pages`, do so only if at least a tenth of the pages are free.
+    """
     while True:
         with core.mutex:
             free = int(core.writer.execute("PRAGMA freelist_count").fetchone()[0])
@@ -88,7 +91,7 @@ def checkpoint(core: Core) -> None:
 
 
 def truncate_wal(core: Core) -> None:
-    """Write the WAL back and truncate it. It waits briefly for readers; appending waits for it."""
+    """Write the WAL back to the file, and truncate the WAL. Wait up to 200 ms for readers, and block appending."""
     with core.mutex:
         core.writer.execute(f"PRAGMA busy_timeout = {_WAIT_FOR_READERS}")
         try:

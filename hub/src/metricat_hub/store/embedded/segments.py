@@ -1,7 +1,7 @@
 """Segments: samples of incomplete windows, in the file but not yet in chunks.
 
 A chunk has all samples of a series in a window, so writing it takes as long for five minutes as for two hours. A
-segment has the samples of many series in the form of the head. See docs/design/0027.
+segment has the samples of many series, as a table or a run of `head`. See docs/design/0027.
 """
 
 from __future__ import annotations
@@ -82,15 +82,15 @@ class SegmentIndex:
         self._bounds = None
 
     def set_aside(self, numbers: Iterable[int]) -> None:
-        """Mark damaged segments, which stay in the file, so that queries and checks report them."""
+        """Mark segments as damaged. They stay in the file, so that queries and checks report them."""
         self._damaged.update(numbers)
 
     def windows(self) -> list[int]:
-        """Return the windows that have segments to pack, in ascending order."""
+        """Return the numbers of the windows that have segments without damage, in ascending order."""
         return sorted({one.window for one in self._segments if one.number not in self._damaged})
 
     def of_window(self, window: int) -> list[Segment]:
-        """Return the segments of a window to pack."""
+        """Return the segments of a window, without damaged ones."""
         return [one for one in self._segments if one.window == window and one.number not in self._damaged]
 
     def before(self, window: int) -> list[Segment]:
@@ -98,7 +98,7 @@ class SegmentIndex:
         return [one for one in self._segments if one.window < window]
 
     def overlapping(self, lowest: int, highest: int, start: int, end: int) -> list[Segment]:
-        """Return the segments that may have samples of series from one number to another, from start to end."""
+        """Return the segments that may have samples from start to end of the series from `lowest` to `highest`."""
         if not self._segments:
             return []
         if self._bounds is None:
@@ -117,10 +117,13 @@ class SegmentReader:
         self.damaged: dict[tuple[str, int], str] = {}
         """Why each segment is damaged, by `TIER` and number."""
         self.missing = False
-        """Whether a segment was not there: its samples are in chunks by now."""
+        """Whether a segment no longer exists, because its samples are in chunks."""
 
     def read(self, segment: Segment, numbers: NDArray[np.int32] | None = None) -> Part | None:
-        """Return the samples of these series, or of all for None; return None if the segment has no such samples."""
+        """Return the samples of the series `numbers`; None: of all series.
+
+        Return None if the segment has no such samples, is damaged (`damaged`) or no longer exists (`missing`).
+        """
         statement = "SELECT data FROM segments WHERE number = ?"
         try:
             row = self._connection.execute(statement, (segment.number,)).fetchone()
@@ -143,7 +146,7 @@ def load(connection: sqlite3.Connection) -> Iterator[Segment]:
 
 
 def encode(part: Part) -> tuple[Segment, bytes]:
-    """Return a segment without its number, and its bytes."""
+    """Return the description of a segment, with the number 0 until `insert`, and its bytes."""
     segment = Segment(0, RAW.window(part.first), part.first, part.last, part.lowest, part.highest, len(part))
     return segment, segment_encoding.encode(part, segment.bounds())
 

@@ -177,7 +177,7 @@ def iterate(core: Core, matchers: Sequence[Matcher], start: int, end: int, tier:
         matchers: a series must match all of them.
         start: the earliest time.
         end: the latest time.
-        tier: the finest tier to read.
+        tier: the preferred tier: see `plan`.
     """
     core.check_open()
     numbers, labels = registry.match(core, matchers, start, end)
@@ -290,12 +290,14 @@ class _Selector:
         rows = [f"batch {row} of the newest samples is damaged ({why})" for row, why in self._core.damaged_rows.items()]
         chunks = [describe(tier, chunk, why, self._labels) for (tier, chunk), why in sorted(self._damaged.items())]
         found = [*rows, *chunks]
-        more = [f"{len(found) - _MOST_WARNINGS} more chunks are damaged"] if len(found) > _MOST_WARNINGS else []
-        return (*found[:_MOST_WARNINGS], *more)
+        if len(found) <= _MOST_WARNINGS:
+            return tuple(found)
+        more = len(found) - _MOST_WARNINGS
+        return (*found[:_MOST_WARNINGS], f"{more} more parts of the store are damaged; run `metricat store check`")
 
 
 def describe(tier: str, chunk: int, why: str, labels: Mapping[int, Labels]) -> str:
-    """Return a warning about a damaged chunk."""
+    """Return a warning about a damaged chunk or segment. A `chunk` below 0 means an unknown part of the tier."""
     if tier == SEGMENT:
         return f"segment {chunk} of the newest hours is damaged ({why}); its samples are missing"
     if chunk < 0:

@@ -44,7 +44,7 @@ class SeriesTimes:
         return possible
 
     def all_known(self, numbers: NDArray[np.int64]) -> bool:
-        """Return whether all numbers are active series. The numbers ascend."""
+        """Return whether all numbers belong to active series. `numbers` must ascend, and not be empty."""
         return bool(numbers[0] >= 0 and numbers[-1] < len(self.active) and self.active[numbers].all())
 
     def update(self, numbers: NDArray[np.int32], times: Times) -> None:

@@ -32,7 +32,7 @@ class Settings:
     head_samples: int = 2_000_000
     """The number of samples in memory above which the store writes them into segments.
 
-    A sample of a table needs 8 bytes, another one 20.
+    In memory, a sample in a `head.Table` needs 8 bytes, any other sample 20.
     """
     round_seconds: float = math.inf
     """Seconds of CPU time that a round of maintenance spends on chunks. The rest waits for the next round."""

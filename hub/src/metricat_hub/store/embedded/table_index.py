@@ -1,4 +1,7 @@
-"""Finds the tables that have some series. A selector reads a few columns of the table of each scrape target."""
+"""An index that finds the tables of the head (`head.Table`) that have a series.
+
+A selector reads a few columns of the table of each scrape target.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,7 @@ class TableIndex:
         """By `id` of the numbers: the selectors of rules have the same object in each round."""
 
     def find(self, numbers: NDArray[np.int32]) -> list[Found]:
-        """Return the tables that have some of these series, in their order.
+        """Return each table that has a series of `numbers`, in the order of the tables, with indices of these series.
 
         `numbers` must ascend, and the returned indices in `numbers` ascend. The caller must not change the arrays.
         """

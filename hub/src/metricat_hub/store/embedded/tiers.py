@@ -44,7 +44,7 @@ _AVERAGE_BITS = 24
 
 
 def kind_of(name: str, metadata: Mapping[str, Metadata]) -> Kind:
-    """Return whether the metric is a counter or a gauge, by its declared type, or by its name."""
+    """Return whether the metric is a counter or a gauge, by its declared type or its name; otherwise `unknown`."""
     declared = metadata.get(name)
     if declared is not None and declared.type in ("counter", "gauge", "info", "stateset"):
         return "counter" if declared.type == "counter" else "gauge"
@@ -68,7 +68,7 @@ def downsample(times: Times, values: Values, kind: Kind, previous: float | None,
         values: the values of the samples.
         kind: which columns the points have. For `unknown`, the values decide.
         previous: the value before the first sample; None without one.
-        resolution: the length of an interval, which excludes its start and includes its end.
+        resolution: the length of an interval in milliseconds. An interval excludes its start and includes its end.
     """
     real = ~is_stale(values)
     if not bool(real.all()):
@@ -94,7 +94,7 @@ def downsample(times: Times, values: Values, kind: Kind, previous: float | None,
 
 @np.errstate(all="ignore")
 def coarser(points: Chunk, resolution: int = HOUR) -> Chunk:
-    """Return the points of a coarser tier."""
+    """Return one point for each interval of `resolution` milliseconds, computed from points of a finer tier."""
     bucket = (points.times - 1) // resolution
     starts = np.flatnonzero(np.diff(bucket, prepend=bucket[0] - 1))
     ends = np.append(starts[1:], len(bucket)) - 1
@@ -129,7 +129,7 @@ def merge_points(old: Chunk, new: Chunk, start: int, end: int) -> Chunk:
 
 
 def column_part(chunk: Chunk, part: slice) -> Chunk:
-    """Return a part of a chunk."""
+    """Return the points of a chunk in a slice of its times."""
     return Chunk(chunk.times[part], {name: one[part] for name, one in chunk.columns.items()})
 
 
@@ -153,7 +153,7 @@ def wanted_columns(function: str) -> tuple[str, ...]:
 
 @np.errstate(all="ignore")
 def values_for(function: str, parts: list[tuple[Layout, Chunk]]) -> Values:
-    """Return the values for a function. For a counter, the values are a sum of increases, which never decreases.
+    """Return the values that a function gets. For a counter, they are sums of increases, which never decrease.
 
     Args:
         function: the function that the query applies to the selector.

@@ -78,9 +78,10 @@ class BlockCache:
 def raw_blocks(
     core: Core, numbers: NDArray[np.int32], start: int, end: int, reserve: Callable[[int], None] = no_reservation
 ) -> list[SampleBlock] | None:
-    """Return the raw samples of series from start to end as blocks. `reserve`: see `Hints`.
+    """Return the raw samples of the series `numbers`, which must ascend, from start to end as blocks.
 
-    None: read them by series, because a chunk is damaged, samples arrived out of order, or there are too many windows.
+    Return None if the caller must read each series, because a chunk or segment is damaged, samples arrived out of
+    order, or there are too many windows or series. For `reserve`, see `Hints`.
     """
     if not len(numbers):
         return []

@@ -52,7 +52,7 @@ class Integers(_Encoded):
 
 
 class Floats(_Encoded):
-    """A `double precision[]`, with every bit of its values. None: null."""
+    """A `double precision[]`, with every bit of its values."""
 
     def __init__(self, values: Values) -> None:
         super().__init__(_array(values, _FLOAT8, ">f8"))

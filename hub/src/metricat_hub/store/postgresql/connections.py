@@ -79,7 +79,7 @@ class Connections:
         self.where = _where(given)
         self._timeout = query_timeout
         self.prepare: Callable[[psycopg.Connection], None] = lambda _: None
-        """Takes the lease with a new writing connection. Its errors close the connection."""
+        """Called with each new writing connection, for example to take the lease. An error closes the connection."""
         self._limit = readers
         self._idle: queue.LifoQueue[psycopg.Connection] = queue.LifoQueue()
         self._slots = threading.BoundedSemaphore(max(1, readers))
@@ -143,7 +143,12 @@ class Connections:
             self._slots.release()
 
     def connect(self, timeout: int = _WRITE_TIMEOUT) -> psycopg.Connection:
-        """Return a new connection; raise `psycopg.Error`."""
+        """Return a new connection; `timeout` limits each statement, in milliseconds.
+
+        Raises:
+            psycopg.Error: the connection failed.
+            StoreConfigurationError: the version of PostgreSQL is too old.
+        """
         connection = psycopg.connect(self._conninfo, autocommit=True, prepare_threshold=None)
         try:
             binary.register(connection)

@@ -49,13 +49,13 @@ def is_lost(error: Error, connection: Connection[object]) -> bool:
 
 
 def unavailable(where: str, error: Error) -> StoreUnavailableError:
-    """Return the error for users of a failed statement or connection."""
+    """Convert the error of a statement or connection to an error for users, with a remedy."""
     remedy = next((text for kind, text in _REMEDIES if isinstance(error, kind)), "Check the database. The hub retries.")
     return StoreUnavailableError(f"{where}: {reason(error)}. {remedy}")
 
 
 def of_read(where: str, error: Error) -> HubError:
-    """Return the error for users of a failed read: a timeout, or an unavailable store."""
+    """Convert the error of a read to an error for users: `QueryTimeoutError` or `StoreUnavailableError`."""
     if isinstance(error, errors.QueryCanceled):
         return QueryTimeoutError(
             f"{where}: the database took longer than --query.timeout. Use a shorter time range, or raise the timeout."
@@ -64,7 +64,10 @@ def of_read(where: str, error: Error) -> HubError:
 
 
 def of_connect(where: str, error: Error) -> HubError:
-    """Return the error for users of a failed connection: one that may pass, or one of the settings."""
+    """Convert the error of a new connection to an error for users.
+
+    `StoreUnavailableError` means that a retry may succeed, `StoreConfigurationError` that a setting is wrong.
+    """
     text = reason(error)
     if isinstance(error, OperationalError) and not any(one in text for one in _LASTING):
         return StoreUnavailableError(f"{where}: {text}. Check the address and the database. The hub retries.")

@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 
 class Layout(Protocol):
-    """Stores samples in tables. Methods raise `psycopg.Error`."""
+    """Stores samples in tables.
+
+    Methods with a connection raise `psycopg.Error`, the other methods `StoreUnavailableError`.
+    """
 
     name: str
 
@@ -44,7 +47,7 @@ class Layout(Protocol):
     def points(
         self, connection: Connection, segment: Segment, numbers: NDArray[np.int32], wanted: Sequence[str]
     ) -> Iterator[tuple[int, Chunk]]:
-        """Yield the points of a segment (tier and time range) by ascending series number and time."""
+        """Yield the points of a segment (tier and time range), with the columns `wanted`, sorted by series and time."""
         ...
 
     def progress(self, now: int) -> Progress:

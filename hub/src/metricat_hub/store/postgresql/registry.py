@@ -126,11 +126,11 @@ def _match_idle(state: State, matchers: Sequence[Matcher], start: int, end: int,
 
 
 def remove_idle(state: State, now: int, unsampled_below: int) -> int:
-    """Remove series without a sample for the time `idle` from the index; return their number.
+    """Remove series without a sample for longer than `settings.idle` from the index; return about how many.
 
     Args:
         state: the store.
-        now: the time.
+        now: the time in milliseconds.
         unsampled_below: also remove series with a lower number that never had a sample.
     """
     with state.mutex:
@@ -161,7 +161,7 @@ def remove_idle(state: State, now: int, unsampled_below: int) -> int:
 
 
 def delete_expired(state: State, before: int) -> None:
-    """Delete idle series without samples since `before`."""
+    """Delete at most 10,000 idle series without samples since `before`."""
     with state.mutex, state.writer() as connection:
         connection.execute(
             "DELETE FROM metricat.series WHERE number IN "

@@ -45,7 +45,7 @@ class State:
     ) -> None:
         self.connections = connections
         self.read_only = read_only
-        """Whether the database refuses writing, and no lease is taken, so that a hub may use the database."""
+        """Whether the connection cannot write, and takes no lease, so that a hub can use the database meanwhile."""
         connections.prepare = self._only_load if read_only else self._take_lease
         self.settings = settings
         self.clock = clock
@@ -56,7 +56,7 @@ class State:
         self.refused_series = 0
         self.rejected = {"conflicting": 0, "too_old": 0, "too_new": 0, "unknown": 0, "unavailable": 0}
         self.epoch = 0
-        """How many times any hub has taken the lease, as of this hub's last time; 0: it never had it."""
+        """The number of times that hubs had taken the lease when this hub last took it; 0: this hub never took it."""
         self.closed = False
         self._session: tuple[int, str] | None = None
         """Process number and start of this hub's last writing session in the database."""
@@ -75,12 +75,12 @@ class State:
             raise StoreUnavailableError(f"{self.connections.where}: the store is closed. Open it again.")
 
     def writer(self) -> AbstractContextManager[Connection]:
-        """Yield the writing connection, which holds the lease."""
+        """Yield the writing connection, which holds the lease unless the store is read-only."""
         self.check_open()
         return self.connections.writer()
 
     def ready(self) -> Layout:
-        """Return the layout of the tables, after the index is loaded once.
+        """Return the layout of the tables. The first call loads the index of series.
 
         Raises:
             StoreUnavailableError: the database is not available.
@@ -204,7 +204,7 @@ def as_json(labels: Labels) -> str:
 
 
 def storable(text: str) -> str:
-    """Return a text that PostgreSQL can store: without NUL."""
+    """Return the text with U+FFFD instead of NUL, which PostgreSQL cannot store."""
     return text.replace("\x00", "\ufffd")
 
 

@@ -63,7 +63,7 @@ class PostgresStore:
         readers: int = _READERS,
         query_timeout: int = _QUERY_TIMEOUT,
     ) -> Self:
-        """Open the store of a database. If the database is down, methods raise until it is available again.
+        """Open the store of a database. While the database is down, methods raise `StoreUnavailableError`.
 
         Args:
             url: `postgresql://...`.
@@ -209,7 +209,7 @@ class PostgresStore:
         return _again_if_lost(lambda: selection.select(self._state, matchers, start, end, hints))
 
     def iterate(self, matchers: Sequence[Matcher], start: int, end: int, tier: Tier = "raw") -> Iterator[Series]:
-        """Yield all series that match, sorted by metric name, with samples of this tier or coarser, without limits."""
+        """Yield all matching series, sorted by metric name, without limits. `tier` is preferred: see `plan`."""
         return selection.iterate(self._state, matchers, start, end, tier)
 
     def series(self, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[Labels]:
@@ -221,11 +221,11 @@ class PostgresStore:
         return [found[number] for number in sorted(found)]
 
     def label_names(self, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[str]:
-        """Return the sorted label names of these series; without matchers: of all series."""
+        """Return the sorted label names of the series that `series` returns. See `Reader.label_names`."""
         return sorted({name for labels in self.series(matchers or [[]], start, end) for name, _ in labels})
 
     def label_values(self, name: str, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[str]:
-        """Return the sorted values of a label of these series; without matchers: of all series."""
+        """Return the sorted values of a label in the series that `series` returns. See `Reader.label_values`."""
         found = self.series(matchers or [[]], start, end)
         return sorted({value for labels in found for label, value in labels if label == name})
 

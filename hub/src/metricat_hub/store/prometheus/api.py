@@ -48,7 +48,7 @@ _DECODER = msgspec.json.Decoder(Answer)
 
 
 class Api:
-    """The API of one server."""
+    """A client of the Prometheus HTTP API of one server."""
 
     def __init__(self, server: Server) -> None:
         self.server = server
@@ -73,7 +73,7 @@ class Api:
         return self._answer("GET", path, parameters, None)
 
     def refuse(self, why: str) -> None:
-        """Raise this error for all further requests, until `move` is called."""
+        """Raise `StoreUnavailableError` with the text `why` for all further requests, until `move` is called."""
         self._why_not = why
 
     def move(self, url: str) -> None:
@@ -115,6 +115,12 @@ class Api:
     def unavailable(self, why: str) -> StoreUnavailableError:
         """Return the error for a server that does not respond."""
         return StoreUnavailableError(f"{self.server.shown} does not respond: {why}. Check the server and --store.url.")
+
+    def invalid(self, what: str) -> StoreUnavailableError:
+        """Return the error for a response that is not valid. `what` is the invalid part with the cause."""
+        return StoreUnavailableError(
+            f"{self.server.shown} sent an invalid {what}. Check that --store.url is the URL of a Prometheus HTTP API."
+        )
 
     def _error(self, response: Response, found: Answer) -> HubError:
         """Return the server's error: of the same kind, and with its message."""

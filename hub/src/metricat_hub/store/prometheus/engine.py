@@ -55,7 +55,7 @@ class RemoteEngine:
                 answer.data, at, self._limits, warnings=tuple(answer.warnings or ()), infos=tuple(answer.infos or ())
             )
         except msgspec.MsgspecError as error:
-            raise self._api.unavailable(f"invalid result: {error}") from None
+            raise self._api.invalid(f"result of a query: {error}") from None
 
 
 def seconds(milliseconds: int) -> str:

@@ -66,7 +66,11 @@ class PrometheusStore:
         return self._numbers.generation
 
     def resolve(self, labels: Sequence[Labels]) -> Numbers:
-        """Return the number of each series. The server has its own limit of series."""
+        """Return the number of each series. The server has its own limit of series.
+
+        Raises:
+            ReadOnlyStoreError: --store.write-url is not set.
+        """
         self._check_writable()
         return self._numbers.resolve(labels)
 
@@ -74,7 +78,7 @@ class PrometheusStore:
         """Send samples, and wait until the server has stored them. Only the server detects duplicates.
 
         Raises:
-            ReadOnlyStoreError: no URL for writing is set.
+            ReadOnlyStoreError: --store.write-url is not set.
             StoreUnavailableError: the server did not confirm that it stored the samples. The caller should retry.
         """
         sender = self._check_writable()
@@ -114,12 +118,12 @@ class PrometheusStore:
         return sorted(map(from_mapping, self._list(answer.data, dict[str, str])))
 
     def label_names(self, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[str]:
-        """Return the sorted label names of these series; without matchers: of all series."""
+        """Return the sorted label names of series. See `Reader.label_names`."""
         answer = self.api.post("/labels", [*_matches(matchers), *_bounds(start, end)])
         return sorted(self._list(answer.data, str))
 
     def label_values(self, name: str, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[str]:
-        """Return the sorted values of a label of these series; without matchers: of all series."""
+        """Return the sorted values of a label. See `Reader.label_values`."""
         answer = self.api.get(f"/label/{_escaped(name)}/values", [*_matches(matchers), *_bounds(start, end)])
         return sorted(self._list(answer.data, str))
 
@@ -129,7 +133,7 @@ class PrometheusStore:
         try:
             found = decode_json(answer.data, dict[str, list[_Metadata]])
         except msgspec.MsgspecError as error:
-            raise self.api.unavailable(f"invalid metadata: {error}") from None
+            raise self.api.invalid(f"metadata: {error}") from None
         return {name: _metadata(entries[0]) for name, entries in found.items() if entries}
 
     def count_series(self, at: int) -> int:
@@ -159,7 +163,8 @@ class PrometheusStore:
     def _check_writable(self) -> RemoteWriteSender:
         if self._sender is None:
             raise ReadOnlyStoreError(
-                "the hub only reads from its store; set --store.write-url, or send the samples to that server"
+                "the hub only reads from its store; set --store.write-url, or send the samples to the server of "
+                "--store.url"
             )
         return self._sender
 
@@ -167,13 +172,13 @@ class PrometheusStore:
         try:
             return decode(data, at, self._limits)
         except msgspec.MsgspecError as error:
-            raise self.api.unavailable(f"invalid result: {error}") from None
+            raise self.api.invalid(f"result of a query: {error}") from None
 
     def _list(self, data: msgspec.Raw, kind: type[T]) -> list[T]:
         try:
             return decode_json(data, list[kind] | None) or []  # type: ignore[valid-type] # a type at run time
         except msgspec.MsgspecError as error:
-            raise self.api.unavailable(f"invalid list: {error}") from None
+            raise self.api.invalid(f"list of labels or series: {error}") from None
 
 
 def _selector(matchers: Sequence[Matcher]) -> str:

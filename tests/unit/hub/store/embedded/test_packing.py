@@ -122,7 +122,9 @@ def test_samples_are_refused_while_too_many_wait_for_packing(tmp_path: Path) -> 
     number = store.resolve([NODES[0]])[0]
     batch = Batch(np.full(2_000_001, number), BEGIN + np.arange(1, 2_000_002), np.ones(2_000_001))
     assert store.append(batch).accepted == 2_000_001
-    with pytest.raises(StoreUnavailableError, match="2000001 samples wait in memory to be packed"):
+    with pytest.raises(
+        StoreUnavailableError, match="2000001 samples wait in memory to be packed, above the limit of 2000000"
+    ):
         write(store, {NODES[0]: [(BEGIN + HOUR, 1.0)]})
     assert store.statistics().rejected_samples["unavailable"] == 1
     store.maintain()

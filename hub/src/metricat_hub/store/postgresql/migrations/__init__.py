@@ -50,7 +50,7 @@ def existing_layout(connection: Connection, where: str) -> Callable[[State], Lay
     """Return the class of the database's layout, without changing the database.
 
     Raises:
-        StoreConfigurationError: no hub of this release has used the database.
+        StoreConfigurationError: no hub has used the database, or only a hub of an earlier or a later release.
     """
     if connection.execute("SELECT to_regclass('metricat.lease')").fetchone() == (None,):
         raise StoreConfigurationError(f"{where}: the database has no samples of a hub. Check --store.url.")
