@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from metricat_hub.model.errors import HubError, UnsupportedQueryError
-from metricat_hub.promql import parser, written
+from metricat_hub.promql import parser, source_parser
 from metricat_hub.promql.formatting import formatted
 from metricat_hub.promql.signatures import FUNCTIONS
 from metricat_hub.promql.syntax_json import syntax_json
@@ -91,7 +91,7 @@ def test_text_and_tree_are_those_of_prometheus(real: Prometheus) -> None:
     for query in queries():
         theirs = ask(real, "format_query", query)
         try:
-            node = written.parse(query)
+            node = source_parser.parse(query)
         except UnsupportedQueryError:
             continue
         except HubError:
@@ -115,8 +115,8 @@ def test_formatted_query_means_the_same() -> None:
             before = parser.parse(query)
         except HubError:
             continue
-        text = formatted(written.parse(query))
-        assert formatted(written.parse(text)) == text
+        text = formatted(source_parser.parse(query))
+        assert formatted(source_parser.parse(text)) == text
         assert without_positions(parser.parse(text)) == without_positions(before), query
 
 

@@ -33,7 +33,7 @@ class Groups:
     labels: list[Labels]
     """The labels of each group."""
     order: Indices
-    """The index in the vector of each sorted row."""
+    """The index of each sorted row in the vector before sorting."""
     starts: Indices
     """The index of the first sorted row of each group."""
 
@@ -66,7 +66,7 @@ def group_labels(labels: Labels, node: Aggregate) -> Labels:
 
 
 def grouped(vector: Vector, node: Aggregate) -> Groups:
-    """Return the groups of a vector that is not empty."""
+    """Group the rows of a vector, which must not be empty, by the labels of an aggregation."""
     labels, order, starts, in_order = remembered(
         ("group", node.without, node.labels), vector.labels, lambda: groups_of(vector.labels, node)
     )

@@ -20,7 +20,11 @@ _MONOTONICITY = (
 
 @dataclass(slots=True)
 class Monotonicity:
-    """The changes with which `histogram_quantile` made the buckets of histograms monotonic."""
+    """The changes with which `histogram_quantile` made the buckets of histograms monotonic.
+
+    `lowest` and `highest` are the bounds of changed buckets, `difference` is the largest change of a count, and `first`
+    and `last` are the times of the changed samples in milliseconds.
+    """
 
     lowest: float
     highest: float

@@ -123,7 +123,7 @@ def vector_operation(
         drop_names: remove dropped metric names now; False: the end of the query removes them (delayed name removal).
 
     Raises:
-        QueryError: a match has several series on the "one" side.
+        QueryError: a match group has several series on the "one" side, or several results that are not distinct.
     """
     matching = node.matching
     swapped = matching.cardinality == "one-to-many"

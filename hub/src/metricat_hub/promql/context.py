@@ -36,7 +36,7 @@ class Context:
     """Milliseconds between points of downsampled series, by `id` of a sequence in `_read`."""
 
     def forget(self) -> None:
-        """Forget the samples that were read: later queries of a round may find others."""
+        """Forget the samples that were read, because later queries of a round may find other samples."""
         if self._read:
             self._read = {}
             self._resolutions = {}

@@ -7,6 +7,9 @@ import math
 from metricat_hub.promql import tokens
 from metricat_hub.promql.token_cursor import PRECEDENCE, UNARY, TokenCursor
 
+_LONGEST = "292y"
+"""`MAXIMUM_DURATION` in whole years."""
+
 
 class DurationParser(TokenCursor):
     """Parses durations. Complete durations are in milliseconds, parts of an expression in seconds."""
@@ -20,7 +23,7 @@ class DurationParser(TokenCursor):
                 token.position, f"invalid duration {token.text!r}. Write units from y to ms, each once, such as 1h30m."
             )
         if value > tokens.MAXIMUM_DURATION:
-            raise self.error(token.position, f"the duration {token.text} is out of range.")
+            raise self.error(token.position, f"the duration {token.text} is too long. Use at most {_LONGEST}.")
         return value
 
     def positive_duration(self) -> int:
@@ -42,9 +45,9 @@ class DurationParser(TokenCursor):
         return self.in_range(sign * self.duration_operand(), position)
 
     def in_range(self, seconds: float, position: int) -> int:
-        """Convert seconds to milliseconds; raise an error if they are out of range."""
+        """Convert seconds to milliseconds; raise `InvalidQueryError` for more than 292 years."""
         if not math.isfinite(seconds) or abs(seconds) * 1000 > tokens.MAXIMUM_DURATION:
-            raise self.error(position, "the duration is out of range.")
+            raise self.error(position, f"the duration is out of range. Use a duration from -{_LONGEST} to {_LONGEST}.")
         return rounded(seconds * 1000)
 
     def duration(self, least: int) -> float:
@@ -78,7 +81,7 @@ class DurationParser(TokenCursor):
                 if right == 0:
                     if self.in_context and self.context is None:
                         return 1
-                    raise self.error(token.position, "division by zero in a duration.")
+                    raise self.error(token.position, "division by zero in a duration. Use another divisor.")
                 return left / right if token.text == "/" else math.fmod(left, right)
 
     def duration_operand(self) -> float:

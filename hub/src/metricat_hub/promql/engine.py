@@ -118,7 +118,7 @@ class Engine:
                 return _done(context, "scalar", values=value)
 
     def begin(self, reader: Reader, time_ms: int) -> Round:
-        """Begin a round of prepared queries at one time in milliseconds. They have no warnings."""
+        """Begin a round of prepared queries at one time in milliseconds. Prepared queries return no warnings."""
         context = self._context(reader, "", Grid(time_ms, time_ms, 1), LOOKBACK, None, no_check, no_reservation)
         newest = reader if isinstance(reader, NewestReader) else None
         batches = reader if isinstance(reader, BatchReader) else None

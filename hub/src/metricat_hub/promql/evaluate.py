@@ -124,7 +124,7 @@ class Evaluator(CallEvaluator):
         return aggregates.selected(vector, node, parameter)
 
     def check_ratio(self, ratio: Values, position: int) -> None:
-        """Add a warning for each ratio outside -1 to 1."""
+        """Add a warning for each ratio outside -1 to 1; raise `QueryError` if a ratio is NaN."""
         if bool(np.isnan(ratio).any()):
             raise QueryError("Ratio value is NaN. Use a number from -1 to 1.")
         for value, limit in ((float(ratio.max()), 1), (float(ratio.min()), -1)):

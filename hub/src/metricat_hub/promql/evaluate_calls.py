@@ -149,7 +149,7 @@ class CallEvaluator(RangeEvaluator):
         return self.dropped(vector.with_values(functions.date_part(node.name, vector.values)))
 
     def sorted(self, node: Call) -> Vector:
-        """Evaluate a sort function for an instant query."""
+        """Evaluate a sort function. In a range query, add a warning and return the series without sorting them."""
         vector = self.vector(node.arguments[0])
         if self.steps > 1 or self.context.query.start != self.context.query.end:
             self.context.annotations.warn(

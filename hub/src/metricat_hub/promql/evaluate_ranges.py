@@ -98,7 +98,11 @@ class RangeEvaluator(SelectorEvaluator):
         return ROLLUPS[name](block, scalars)
 
     def named(self, vector: Vector) -> Vector:
-        """Return the rows with values, without dropped metric names, unless name removal is delayed."""
+        """Return the rows that have values. Remove the dropped metric names, unless name removal is delayed.
+
+        Raises:
+            QueryError: two rows have the same labels after the removal.
+        """
         vector = vector.without_absent()
         if self.context.delayed_names:
             return vector
@@ -115,7 +119,7 @@ class RangeEvaluator(SelectorEvaluator):
         return Vector(labels, vector.values, vector.present, [False] * len(labels))
 
     def check_parameters(self, node: Call, name: str, scalars: Sequence[Values], present: Mask) -> None:
-        """Add a warning for each scalar argument that is out of range, or raise an error."""
+        """Add a warning for each quantile outside 0 to 1; raise `QueryError` for an invalid smoothing factor."""
         used = any_series(present)
         if name == "quantile_over_time":
             self.check_quantile(scalars[0][used], node.arguments[0].position)
@@ -124,7 +128,8 @@ class RangeEvaluator(SelectorEvaluator):
                 wrong = factor[~((factor > 0) & (factor < 1))]
                 if len(wrong):
                     raise QueryError(
-                        f"invalid {what} factor. Expected: 0 < {what[0]}f < 1, got: {wrong[0]:f}. Use such a number."
+                        f"invalid {what} factor. Expected: 0 < {what[0]}f < 1, got: {wrong[0]:f}."
+                        " Use a number between 0 and 1."
                     )
 
     def check_quantile(self, q: Values, position: int) -> None:

@@ -62,7 +62,7 @@ class SelectorEvaluator(ABC):
         return value
 
     def references(self, offset: int, at: At) -> Times:
-        """Return the times that a selector refers to at each step."""
+        """Return the time that a selector refers to at each step, in milliseconds."""
         fixed = self.context.time(at)
         return (self.times if fixed is None else np.full(self.steps, fixed)) - offset
 
@@ -71,7 +71,10 @@ class SelectorEvaluator(ABC):
         return self.instant_with_times(node, function)[0]
 
     def instant_with_times(self, node: Selector, function: str = "") -> tuple[Vector, Values]:
-        """Return the newest value of each series within the lookback period, and the sample times in seconds."""
+        """Return the newest value of each series within the lookback period, and the times of these samples in seconds.
+
+        Without `function`, the array of times may be empty.
+        """
         references = self.references(node.offset, node.at)
         if self.steps == 0:
             return Vector.empty(0), np.empty((0, 0))

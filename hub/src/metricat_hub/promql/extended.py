@@ -157,7 +157,7 @@ class Extent:
 
 
 def rolled(function: str, extent: Extent, times: Times, values: Values) -> tuple[Values, Mask]:
-    """Return the value of a function for each window of one series."""
+    """Return the value of a function for each window of one series, and a mask of the windows with a value."""
     compute = _FUNCTIONS[function]
     found = [None if window is None else compute(window) for window in extent.windows(times, values)]
     result = np.array([0.0 if value is None else value for value in found])

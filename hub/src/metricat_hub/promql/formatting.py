@@ -22,14 +22,14 @@ from metricat_hub.promql.nodes import (
     Text,
     kind,
 )
-from metricat_hub.promql.written import Literal, MetricName, Plus, Seconds, expression
+from metricat_hub.promql.source_parser import Literal, MetricName, Plus, Seconds, expression
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from metricat_hub.model.ports import Matcher
     from metricat_hub.promql.nodes import Matching
-    from metricat_hub.promql.written import Duration
+    from metricat_hub.promql.source_parser import Duration
 
 _WIDTH: Final = 100
 """An expression with more bytes is split into lines."""
@@ -42,7 +42,7 @@ _ESCAPES = {
 
 
 def formatted(node: Node, level: int = 0) -> str:  # noqa: PLR0911 # one case for each kind of node
-    """Format a tree that `written.parse` returned. A long text is split into lines."""
+    """Format a tree that `source_parser.parse` returned. A long text is split into lines."""
     text, indent = one_line(node), _INDENT * level
     if isinstance(node, Plus | Negation):
         return f"{indent}{sign(node)}{formatted(node.expression, level).strip()}"
@@ -98,7 +98,7 @@ def one_line(node: Node) -> str:  # noqa: C901, PLR0911 # one case for each kind
 
 
 def name_of(matchers: Sequence[Matcher]) -> str:
-    """Return the metric name before the braces; empty if it has none."""
+    """Return the metric name that the source has before the braces; empty without such a name."""
     return next((str(one.value) for one in matchers if isinstance(one.value, MetricName)), "")
 
 

@@ -1,4 +1,4 @@
-"""Functions that compute each value of an instant vector separately, such as `abs`, `clamp` and `day_of_week`."""
+"""Functions and operators that compute each value separately: `abs`, `clamp`, `day_of_week`, `+`, `>` and others."""
 
 from __future__ import annotations
 

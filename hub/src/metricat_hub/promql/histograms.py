@@ -57,7 +57,10 @@ def _coalesced(bounds: Values, counts: Values) -> tuple[Values, Values]:
 
 
 def histograms(vector: Vector, annotations: Annotations, position: int, *, names: bool) -> list[Histogram]:
-    """Return the histograms whose buckets are in a vector. With `names`, warnings contain the metric name."""
+    """Return the histograms whose buckets are in a vector. Leave out series without a valid label `le`, with a warning.
+
+    With `names`, warnings contain the metric name.
+    """
     rows: dict[Labels, list[tuple[float, int]]] = {}
     for row, labels in enumerate(vector.labels):
         text = get(labels, "le")
@@ -153,7 +156,7 @@ def _almost_equal(one: Values, other: Values) -> Mask:
 
 
 def monotonicity(forced: Mask, found: list[tuple[float, float, float]], times: Times) -> Monotonicity:
-    """Return a description of what `quantile` changed."""
+    """Return the changes that `quantile` noted in `forced` and `found`. `times` has the time of each step."""
     changed = times[forced]
     return Monotonicity(
         min(low for low, _, _ in found),
@@ -166,7 +169,7 @@ def monotonicity(forced: Mask, found: list[tuple[float, float, float]], times: T
 
 
 def fraction(lower: Values, upper: Values, bounds: Values, counts: Values) -> Values:
-    """Return the fraction of observations between two values."""
+    """Return the fraction of observations between two values at each step. For the other arguments, see `quantile`."""
     steps = counts.shape[1]
     if bounds[-1] != np.inf:
         return np.full(steps, np.nan)

@@ -49,7 +49,7 @@ def enriched(evaluator: SelectorEvaluator, node: Call) -> Vector:
     """Return the first argument's series with the labels of matching info series.
 
     Raises:
-        QueryError: info series of one signature are ambiguous, or their labels conflict.
+        QueryError: several info series have the same name, `instance` and `job` at one time, or their labels conflict.
     """
     base = evaluator.vector(node.arguments[0])
     selector = node.arguments[1] if len(node.arguments) > 1 else None

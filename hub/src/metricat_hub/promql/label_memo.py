@@ -31,8 +31,8 @@ def remembered(
     Args:
         operation: identifies the operation, with its parameters.
         labels: the labels on which the result depends.
-        compute: returns the result if it is not known. Callers must not change the result.
-        others: further labels that it depends on.
+        compute: computes the result if it is not in the cache. Callers must not change the result.
+        others: further labels on which the result depends.
     """
     global _kept, _size  # noqa: PLW0603 -- one memo for the process, as `lru_cache` has
     key = operation, (len(labels), *map(id, labels), *map(id, others))

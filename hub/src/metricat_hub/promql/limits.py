@@ -101,7 +101,12 @@ class Usage:
         return Reading(self)
 
     def read(self, samples: int, reading: Reading | None = None) -> None:
-        """Count samples read from the store, after a selection. None: an earlier query of the round has read them."""
+        """Count samples read from the store, after a selection.
+
+        Args:
+            samples: the number of samples.
+            reading: the counter of the selection; None: an earlier query of the round has read the samples.
+        """
         self.samples += samples
         self.limits.check_samples(self.samples)
         if reading is not None:

@@ -1,4 +1,4 @@
-"""Label matchers and regular expressions, as RE2 defines them.
+"""Label matchers, label names, regular expressions as RE2 defines them, and replacement texts with groups.
 
 Python's `re` accepts a larger syntax than RE2 (look-around, backreferences, possessive quantifiers), and takes
 exponential time for some patterns. So the hub matches all patterns with Google's RE2, which takes linear time.

@@ -187,7 +187,7 @@ class _Parser(SelectorParser):
             else:
                 raise self.unexpected("a label name")
             if not matchers.is_label_name(label):
-                raise self.error(token.position, f"invalid label name {label!r}.")
+                raise self.error(token.position, f"invalid label name {label!r}. Use valid UTF-8 that is not empty.")
             labels.append(label)
             if not self.at(")"):
                 self.expect(",", "between the labels")

@@ -34,7 +34,10 @@ _PLAIN = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*", re.ASCII)
 
 
 def mapped(node: Node, change: Callable[[Node], Node | None]) -> Node:
-    """Return the tree with nodes replaced by `change`. The children of a replaced node are not changed."""
+    """Return the tree with each node replaced by the result of `change`; None keeps the node.
+
+    The children of a replaced node are not changed.
+    """
     if (changed := change(node)) is not None:
         return changed
     match node:

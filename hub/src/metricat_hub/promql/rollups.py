@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 import numpy as np
 
 from metricat_hub.promql import sums
-from metricat_hub.promql.windows import Block, Together, together
+from metricat_hub.promql.windows import Block, MergedBlocks, merge_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -103,7 +103,7 @@ def _extrapolated(found: _Change, starts: Times, ends: Times, *, counter: bool, 
 
 
 def extrapolated(name: str, blocks: Iterable[Block]) -> Iterator[tuple[Indices, Rolled]]:
-    """Compute `rate`, `increase` or `delta`; yield rows of the result with their indices.
+    """Compute `rate`, `increase` or `delta`; yield the indices of some series with the results of these series.
 
     Each scrape target has its own timestamps, so there are many small blocks. The code computes several blocks at once.
     """
@@ -114,7 +114,7 @@ def extrapolated(name: str, blocks: Iterable[Block]) -> Iterator[tuple[Indices, 
         return
     blocks = chain([first], blocks)
     if len(first.low) == 1:
-        for one in together(blocks):
+        for one in merge_blocks(blocks):
             yield one.rows, _of_one_window(one, counter=counter, per_second=per_second)
         return
     waiting: list[tuple[Block, _Change]] = []
@@ -123,13 +123,13 @@ def extrapolated(name: str, blocks: Iterable[Block]) -> Iterator[tuple[Indices, 
         waiting.append((block, _change(block, counter=counter)))
         size += len(block.rows) * len(block.low)
         if size >= _AT_ONCE:
-            yield _together(waiting, counter=counter, per_second=per_second)
+            yield _merged(waiting, counter=counter, per_second=per_second)
             waiting, size = [], 0
     if waiting:
-        yield _together(waiting, counter=counter, per_second=per_second)
+        yield _merged(waiting, counter=counter, per_second=per_second)
 
 
-def _of_one_window(window: Together, *, counter: bool, per_second: bool) -> Rolled:
+def _of_one_window(window: MergedBlocks, *, counter: bool, per_second: bool) -> Rolled:
     """Return `rate`, `increase` or `delta` of each series, with the formulas of `_extrapolated`."""
     values, width = window.values, window.values.shape[1]
     if width < 2:
@@ -169,7 +169,7 @@ def _bounds(before: int, between: int, after: int, samples: int) -> tuple[float,
     return half if to_start >= threshold else to_start, interval, half if to_end >= threshold else to_end
 
 
-def _together(waiting: Sequence[tuple[Block, _Change]], *, counter: bool, per_second: bool) -> tuple[Indices, Rolled]:
+def _merged(waiting: Sequence[tuple[Block, _Change]], *, counter: bool, per_second: bool) -> tuple[Indices, Rolled]:
     """Return the rows of some blocks, and their results. All blocks have the same windows."""
     block, changes = waiting[0]
     rows = block.rows
@@ -506,8 +506,11 @@ OF_ONE_WINDOW: Final = EXTRAPOLATED | _TRENDS | _TIMELESS
 """The functions that `of_one_window` computes."""
 
 
-def of_one_window(name: str, window: Together, scalars: Sequence[Values], now: Values | Indices) -> Rolled:
-    """Return the values of a function at one time, in milliseconds, and which exist. Each is a column."""
+def of_one_window(name: str, window: MergedBlocks, scalars: Sequence[Values], now: Values | Indices) -> Rolled:
+    """Return the values of a function at one time, and a mask of the values that exist, both as one column.
+
+    `now` is the time of the evaluation in milliseconds, which only `predict_linear` uses.
+    """
     if name in EXTRAPOLATED:
         return _of_one_window(window, counter=name != "delta", per_second=name == "rate")
     values, width = window.values, window.values.shape[1]
@@ -531,7 +534,7 @@ _REDUCTIONS: Final[dict[str, Callable[[Values], Values]]] = {
 """Functions of windows that have the same samples."""
 
 
-def _trend(window: Together, since: Values | Times | Indices) -> tuple[Values, Values]:
+def _trend(window: MergedBlocks, since: Values | Times | Indices) -> tuple[Values, Values]:
     """Return slope and intercept of a line for each series, with the formulas of `_regression`."""
     count, first = float(window.values.shape[1]), window.values[:, 0]
     constant = (window.values == first[:, None]).all(axis=1)

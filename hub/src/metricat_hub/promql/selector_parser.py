@@ -47,7 +47,7 @@ class SelectorParser(DurationParser):
             raise self.error(
                 position,
                 "the selector matches every series."
-                " Add a metric name, or a matcher that an empty value does not match.",
+                " Add a metric name, or a matcher that does not match an empty value.",
             )
         return Selector(tuple(found), position=position)
 
@@ -90,7 +90,9 @@ class SelectorParser(DurationParser):
         """Parse a string literal; return its content."""
         token = self.next()
         if (value := tokens.unquoted(token.text)) is None:
-            raise self.error(token.position, f"invalid escape sequence in the string {token.text}.")
+            raise self.error(
+                token.position, f"invalid escape sequence in the string {token.text}. Write a backslash as \\\\."
+            )
         return value
 
     def postfix(self, node: Node) -> Node:
@@ -171,7 +173,10 @@ class SelectorParser(DurationParser):
             if number is None:
                 raise self.unexpected("a timestamp in seconds, `start()` or `end()` after `@`")
             if not math.isfinite(number.value) or abs(number.value) > tokens.MAXIMUM_DURATION:
-                raise self.error(token.position, "the timestamp after `@` is out of range.")
+                raise self.error(
+                    token.position,
+                    f"the timestamp after `@` is out of range. Use at most {tokens.MAXIMUM_DURATION} seconds.",
+                )
             value = rounded(sign * number.value * 1000)
 
         def change(offset: int, at: At) -> tuple[int, At]:

@@ -1,4 +1,4 @@
-"""The functions of PromQL with the types of their arguments."""
+"""The functions and aggregation operators of PromQL, with the types of their arguments."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ _FEW: Final = 256
 
 @dataclass(slots=True)
 class Sum:
-    """Sums as pairs: the rounded value, and the rounding error. `special` has the infinite and NaN terms."""
+    """Sums as pairs of a rounded value (`high`) and its rounding error (`low`), without infinite and NaN terms."""
 
     high: Values
     low: Values
@@ -48,7 +48,7 @@ class Sum:
 
 
 def add(high: Values, low: Values, other: Values, other_low: Values) -> tuple[Values, Values]:
-    """Return the sum of two pairs."""
+    """Return the sum of two pairs of a rounded value and its rounding error, as such a pair."""
     total = high + other
     part = total - high
     rest = (high - (total - part)) + (other - part)

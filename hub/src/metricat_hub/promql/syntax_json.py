@@ -21,15 +21,15 @@ from metricat_hub.promql.nodes import (
     kind,
 )
 from metricat_hub.promql.signatures import FUNCTIONS
-from metricat_hub.promql.written import Literal, expression
+from metricat_hub.promql.source_parser import Literal, expression
 
 if TYPE_CHECKING:
     from metricat_hub.promql.nodes import Matching
-    from metricat_hub.promql.written import Duration
+    from metricat_hub.promql.source_parser import Duration
 
 
 def syntax_json(node: Node) -> dict[str, Any]:  # noqa: C901, PLR0911 # one case for each kind of node
-    """Return the JSON object of a tree that `written.parse` returned."""
+    """Return the JSON object of a tree that `source_parser.parse` returned."""
     match node:
         case Number():
             return {"type": "numberLiteral", "val": number(node.value)}

@@ -38,7 +38,9 @@ class TokenCursor:
         self.index = 0
         self.depth = 0
         self.context = context
+        """Step and range of the query in milliseconds, for `step()` and `range()` in durations; None: not given."""
         self.in_context = False
+        """Whether a duration of the query has `step()` or `range()`."""
 
     @property
     def token(self) -> tokens.Token:

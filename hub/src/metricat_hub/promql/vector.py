@@ -61,7 +61,7 @@ class Vector:
 
     @classmethod
     def of(cls, labels: list[Labels], values: Values, present: Mask) -> Vector:
-        """Return a vector without metric names to remove later."""
+        """Return a vector in which `drops` is False for all rows."""
         return cls(labels, values, present, [False] * len(labels))
 
     def __len__(self) -> int:
@@ -136,7 +136,7 @@ def merged(vector: Vector) -> Vector:
     """Return the vector with rows of the same labels merged.
 
     Raises:
-        QueryError: two of them have a value at the same step.
+        QueryError: two rows with the same labels have a value at the same step.
     """
     if all_distinct(vector.labels):
         return vector

@@ -93,8 +93,8 @@ def _without_stale(block: SampleBlock, stale: Mask) -> Iterator[tuple[Indices, T
 
 
 @dataclass(frozen=True, slots=True)
-class Together:
-    """The samples of several blocks in one window, if the window has the same number of samples of each series.
+class MergedBlocks:
+    """The samples of several blocks in one window that has the same number of samples of each series.
 
     Each scrape target has its own timestamps, so there are many blocks. A function computes all of them at once.
     """
@@ -111,16 +111,21 @@ class Together:
     """The start of the window: one element."""
     ends: Times
 
-    def chosen(self, mask: Mask) -> Together:
+    def chosen(self, mask: Mask) -> MergedBlocks:
         """Return the series whose rows of the result are marked."""
         inside = mask[self.rows]
         if bool(inside.all()):
             return self
-        return Together(self.rows[inside], self.times, self.blocks[inside], self.values[inside], self.starts, self.ends)
+        return MergedBlocks(
+            self.rows[inside], self.times, self.blocks[inside], self.values[inside], self.starts, self.ends
+        )
 
 
-def together(found: Iterable[Block]) -> Iterator[Together]:
-    """Yield the samples of blocks with one window each, without empty windows."""
+def merge_blocks(found: Iterable[Block]) -> Iterator[MergedBlocks]:
+    """Merge blocks whose windows have the same number of samples, and yield each merged group.
+
+    Each block must have exactly one window. Blocks with an empty window are left out.
+    """
     by_width: dict[int, list[tuple[Block, int, int]]] = {}
     for block in found:
         low, high = int(block.low[0]), int(block.high[0])
@@ -135,9 +140,9 @@ def together(found: Iterable[Block]) -> Iterator[Together]:
                 [(_, low, high)] = part
                 only = np.zeros(len(block.rows), np.intp)
                 values = block.values[:, low:high]
-                yield Together(block.rows, block.times[None, low:high], only, values, block.starts, block.ends)
+                yield MergedBlocks(block.rows, block.times[None, low:high], only, values, block.starts, block.ends)
                 continue
-            yield Together(
+            yield MergedBlocks(
                 np.concatenate([one.rows for one, _, _ in part]),
                 np.stack([one.times[low:high] for one, low, high in part]),
                 np.repeat(np.arange(len(part)), [len(one.rows) for one, _, _ in part]),

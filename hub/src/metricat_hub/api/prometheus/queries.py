@@ -14,7 +14,7 @@ from metricat_hub.api.prometheus.errors import with_prometheus_errors
 from metricat_hub.api.prometheus.parameters import ParameterError, Parameters
 from metricat_hub.api.services import services
 from metricat_hub.model.errors import HubError, InvalidQueryError
-from metricat_hub.promql import parser, written
+from metricat_hub.promql import parser, source_parser
 from metricat_hub.promql.engine import LOOKBACK
 from metricat_hub.promql.formatting import formatted
 from metricat_hub.promql.reach import reads_ahead
@@ -118,7 +118,7 @@ async def _syntax(request: Request, show: Callable[[Node], Any]) -> Response:
 
     def work(_: Cancellation) -> Response:
         with _parameter("query"):
-            data = msgspec.json.encode(show(written.parse(parameters.get("query")))).decode()
+            data = msgspec.json.encode(show(source_parser.parse(parameters.get("query")))).decode()
         return Response(encoding.success(data), media_type="application/json")
 
     return await services(request).threads.run(request, work)

@@ -1,4 +1,4 @@
-"""Functions of instant vectors and scalars."""
+"""Functions of instant vectors and scalars in prepared queries, such as `abs`, `clamp` and `label_replace`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from metricat_hub.promql import functions, label_functions
 from metricat_hub.promql.nodes import Text, unwrapped
 from metricat_hub.promql.prepared.columns import NOTHING, Column, Derived, LabelSets, all_without_metadata
-from metricat_hub.promql.prepared.steps import Step, together
+from metricat_hub.promql.prepared.steps import Step, names_read_by
 from metricat_hub.promql.vector import Vector
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class Clamped(Step):
 
     def __init__(self, node: Call, child: Step, bounds: Sequence[Step]) -> None:
         can_fail = not child.is_distinct or any(one.can_fail for one in (child, *bounds))
-        super().__init__(together(child, *bounds), can_fail=can_fail, is_distinct=True)
+        super().__init__(names_read_by(child, *bounds), can_fail=can_fail, is_distinct=True)
         self._child = child
         self._low = None if node.name == "clamp_max" else bounds[0]
         self._high = None if node.name == "clamp_min" else bounds[-1]

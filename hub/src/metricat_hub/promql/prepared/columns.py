@@ -47,7 +47,7 @@ class Stable:
         self._last: LabelSets = ()
 
     def __call__(self, labels: Sequence[Labels]) -> LabelSets:
-        """Return these labels, as the object of the last call if they are equal."""
+        """Return the labels as a tuple: the object of the last call if it is equal."""
         if labels is not self._last:
             found = tuple(labels)
             if found == self._last:

@@ -20,7 +20,7 @@ from metricat_hub.promql.prepared.columns import (
     all_without_metadata,
     check_distinct,
 )
-from metricat_hub.promql.prepared.steps import Constant, Step, together
+from metricat_hub.promql.prepared.steps import Constant, Step, names_read_by
 
 if TYPE_CHECKING:
     from metricat_hub.model.samples import Values
@@ -53,7 +53,7 @@ class OfScalars(Step):
     __slots__ = ("_left", "_operator", "_right")
 
     def __init__(self, node: Binary, left: Step, right: Step) -> None:
-        super().__init__(together(left, right), can_fail=left.can_fail or right.can_fail)
+        super().__init__(names_read_by(left, right), can_fail=left.can_fail or right.can_fail)
         self._operator = node.operator
         self._left, self._right = left, right
 
@@ -83,7 +83,7 @@ class OfVectorAndScalar(Step):
     def __init__(self, node: Binary, vector: Step, scalar: Step, *, vector_left: bool) -> None:
         compares = node.operator in COMPARISONS and not node.return_bool
         fails = vector.can_fail or scalar.can_fail or not (compares or vector.is_distinct)
-        super().__init__(together(vector, scalar), can_fail=fails, is_distinct=not compares or vector.is_distinct)
+        super().__init__(names_read_by(vector, scalar), can_fail=fails, is_distinct=not compares or vector.is_distinct)
         self._node = node
         self._compares = node.operator in COMPARISONS
         self._operation = functions.operation(node.operator)
@@ -136,7 +136,7 @@ class OfVectors(Step):
         of_all_labels = matching.cardinality == "one-to-one" and not matching.on and not matching.labels
         is_distinct = of_all_labels and left.is_distinct and right.is_distinct
         can_fail = left.can_fail or right.can_fail or not is_distinct
-        super().__init__(together(left, right), can_fail=can_fail, is_distinct=is_distinct)
+        super().__init__(names_read_by(left, right), can_fail=can_fail, is_distinct=is_distinct)
         self._node = node
         self._left, self._right = left, right
         self._from: tuple[LabelSets, LabelSets] | None = None
@@ -184,7 +184,7 @@ class Intersection(Step):
 
     def __init__(self, node: Binary, left: Step, right: Step) -> None:
         can_fail = left.can_fail or right.can_fail
-        super().__init__(together(left, right), can_fail=can_fail, is_distinct=left.is_distinct)
+        super().__init__(names_read_by(left, right), can_fail=can_fail, is_distinct=left.is_distinct)
         self._matching = node.matching
         self._intersects = node.operator == "and"
         self._left, self._right = left, right
@@ -222,7 +222,7 @@ class Union(Step):
     __slots__ = ("_from", "_labels", "_left", "_matching", "_right", "_rows", "_stable")
 
     def __init__(self, node: Binary, left: Step, right: Step) -> None:
-        super().__init__(together(left, right), is_distinct=left.is_distinct and right.is_distinct)
+        super().__init__(names_read_by(left, right), is_distinct=left.is_distinct and right.is_distinct)
         self._matching = node.matching
         self._left, self._right = left, right
         self._from: tuple[LabelSets, LabelSets] | None = None

@@ -50,7 +50,7 @@ class Prepared:
     def evaluate(self, round_: Round) -> Value:
         """Return the value of the query at the time of the round. Errors: see `Engine.instant`.
 
-        Call it within `np.errstate(all="ignore")`, once for a whole round.
+        The caller sets `np.errstate(all="ignore")`, once for all queries of a round.
         """
         round_.context.usage.check()
         return self._step.value(round_)
@@ -60,7 +60,7 @@ class Preparation:
     """Compiles queries. Equal parts become one shared step, which is evaluated once for all queries of a `Round`."""
 
     def __init__(self, recorded: Collection[str] = ()) -> None:
-        """Compile queries of a round that records samples of some metrics."""
+        """Begin without queries. `recorded` has the names of the metrics that the rules of a round record."""
         self._steps: dict[str, Step] = {}
         self._recorded = recorded
         self._shared_samples: dict[int, list[SharedSamples]] = {}

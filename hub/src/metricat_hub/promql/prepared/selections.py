@@ -12,7 +12,7 @@ from metricat_hub.model.samples import is_sample
 from metricat_hub.promql.prepared.columns import NOTHING, Column, Derived, Rows, Stable, all_without_metadata
 from metricat_hub.promql.prepared.steps import General, Step
 from metricat_hub.promql.rollups import OF_ONE_WINDOW, ROLLUPS, of_one_window
-from metricat_hub.promql.windows import of_blocks, together
+from metricat_hub.promql.windows import merge_blocks, of_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
     from metricat_hub.promql.prepared.columns import LabelSets
     from metricat_hub.promql.prepared.steps import Round
     from metricat_hub.promql.vector import Indices, Mask
-    from metricat_hub.promql.windows import Together
+    from metricat_hub.promql.windows import MergedBlocks
 
 _KEEP_NAMES = frozenset({"first_over_time", "last_over_time"})
 _SIMILAR = 6
-"""A round reads ranges together if the longest is at most so many times the shortest."""
+"""A round reads ranges at once if the longest is at most so many times the shortest."""
 _NO_VALUES = np.empty(0)
 
 
@@ -91,18 +91,18 @@ class SharedSamples:
         self._found: Selections | None = None
 
     def range(self, range_: int) -> SharedRange | None:
-        """Return the selectors with a range; None: the range differs too much from the others."""
+        """Return the selectors with a range in milliseconds; None: it differs too much from the other ranges."""
         ranges = (range_, *self._ranges)
         if max(ranges) > _SIMILAR * min(ranges):
             return None
         return self._ranges.setdefault(range_, SharedRange(range_, self))
 
     def add(self, matchers: tuple[Matcher, ...]) -> int:
-        """Add a selector, and return its place."""
+        """Add a selector, and return its index in `Selections.places`."""
         return self._selectors.setdefault(matchers, len(self._selectors))
 
     def end(self, round_: Round) -> int:
-        """Return the end of the ranges at the time of a round."""
+        """Return the end of the ranges at the time of a round, in milliseconds."""
         return round_.context.query.end - self._offset
 
     def found(self, round_: Round) -> Selections | None:
@@ -130,7 +130,7 @@ class SharedSamples:
 
 
 class SharedRange:
-    """Range selectors with one range and offset, and the functions of their samples."""
+    """Range selectors with one range and offset, and the functions that queries apply to them."""
 
     def __init__(self, range_: int, samples: SharedSamples) -> None:
         self._range = range_
@@ -138,20 +138,20 @@ class SharedRange:
         self._functions: dict[str, set[int]] = {}
         """The places of the selectors of each function."""
         self._round: Round | None = None
-        self._windows: list[Together] = []
+        self._windows: list[MergedBlocks] = []
         self._results: dict[str, Result | None] = {}
         self._from: Sequence[Indices] = ()
         self._masks: dict[str, Mask] = {}
         """For each function, the series of its selectors, if their places are those of `from`."""
 
     def add(self, matchers: tuple[Matcher, ...], function: str) -> int:
-        """Add a selector with a function, and return the index of the selector."""
+        """Add a selector with a function, and return the index of the selector in `Selections.places`."""
         place = self._samples.add(matchers)
         self._functions.setdefault(function, set()).add(place)
         return place
 
     def result(self, function: str, round_: Round) -> Result | None:
-        """Return the values of the function for each series of its selectors; None: compute each selector."""
+        """Return the values of the function for all series; None: the caller must evaluate each selector."""
         if self._round is not round_:
             self._windows, self._results = [], {}
             self._round = round_
@@ -166,7 +166,7 @@ class SharedRange:
         assert isinstance(found.series, SampleBlocks)  # noqa: S101 # as selected
         if not self._windows:
             ends = np.array([self._samples.end(round_)])
-            self._windows = list(together(of_blocks(found.series, ends - self._range, ends)))
+            self._windows = list(merge_blocks(of_blocks(found.series, ends - self._range, ends)))
         mask = self._mask(function, found)
         windows = self._windows if mask.all() else [one.chosen(mask) for one in self._windows]
         values, present = _values(function, windows, len(mask), (), _NO_VALUES)
@@ -185,7 +185,7 @@ class SharedRange:
 
 
 class Result(NamedTuple):
-    """The values of a function for all series of several selectors, and which exist."""
+    """The values of a function for all series of several selectors, and a mask of the values that exist."""
 
     found: Selections
     values: Values
@@ -195,7 +195,7 @@ class Result(NamedTuple):
 
 
 def _values(
-    function: str, samples: Iterable[Together], count: int, scalars: Sequence[Values], now: Values | Indices
+    function: str, samples: Iterable[MergedBlocks], count: int, scalars: Sequence[Values], now: Values | Indices
 ) -> tuple[Values, Mask]:
     """Return the values of a function for each of some series, and which exist."""
     values, present = np.zeros(count), np.zeros(count, dtype=bool)
@@ -250,7 +250,7 @@ class Rollup(Step):
         scalars = [one.scalar(round_) for one in self._scalars]
         count = len(found.labels)
         if self._name in OF_ONE_WINDOW:
-            values, present = _values(self._name, together(ready), count, scalars, evaluator.times)
+            values, present = _values(self._name, merge_blocks(ready), count, scalars, evaluator.times)
         else:
             values, present = np.zeros(count), np.zeros(count, dtype=bool)
             for block in ready:

@@ -38,12 +38,13 @@ class Round:
     """Queries that are evaluated together at one time, such as those of all rules. They share results."""
 
     context: Context
-    """Of the query that is evaluated now."""
+    """The context of the query that is evaluated now."""
     evaluator: Evaluator
     """Evaluates the parts of queries that have no step of their own."""
     newest: NewestReader | None
-    """The reader of the samples, if it is such a reader."""
+    """The reader of the samples, if it is a `NewestReader`."""
     batches: BatchReader | None
+    """The reader of the samples, if it is a `BatchReader`."""
     version: int = 0
     """The number of rules that have recorded samples at this time."""
     recorded: dict[str, int] = field(default_factory=dict)
@@ -64,7 +65,7 @@ class Step(ABC):
         self.names = names
         """The names of all metrics that the step reads; None: unknown."""
         self.can_fail = can_fail
-        """Whether the evaluation may raise an error for some series. Only other steps can be skipped if not needed."""
+        """Whether the evaluation may raise an error. Such a step is evaluated even if its result is not needed."""
         self.is_distinct = is_distinct
         """Whether the series always differ in other labels than the metric name. They stay distinct without names."""
         self.uses = 0
@@ -139,8 +140,8 @@ class Constant(Step):
         return self.constant
 
 
-def together(*steps: Step) -> frozenset[str] | None:
-    """Return the names of all metrics that these steps read; None: unknown."""
+def names_read_by(*steps: Step) -> frozenset[str] | None:
+    """Return the names of all metrics that the steps read; None: unknown."""
     names = [one.names for one in steps]
     known = [one for one in names if one is not None]
     return frozenset().union(*known) if len(known) == len(names) else None

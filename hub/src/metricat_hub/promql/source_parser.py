@@ -37,7 +37,7 @@ class Operation:
     left: Duration | None = None
     right: Duration | None = None
     is_wrapped: bool = False
-    """Whether the source has parentheses around it."""
+    """Whether the source has parentheses around the expression."""
 
 
 Duration: TypeAlias = Literal | Operation
