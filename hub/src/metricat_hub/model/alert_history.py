@@ -157,11 +157,11 @@ class AlertHistory(AlertLog, Protocol):
         ...
 
     def latest(self, fingerprint: str, namespaces: frozenset[str] | None) -> Episode | None:
-        """Return the newest episode of an alert in these namespaces (None: all); None if it has none."""
+        """Return the newest episode of an alert in `namespaces` (None: all); None if no such episode exists."""
         ...
 
     def statistics(self, wanted: EpisodeFilter, top: int) -> HistoryStatistics:
-        """Return statistics with at most `top` entries in each list."""
+        """Return statistics of the episodes that `wanted` selects, with at most `top` entries in each list."""
         ...
 
     def open_episodes(self) -> Sequence[Episode]:

@@ -37,7 +37,7 @@ class LevelBody(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, 
     """Settings of one severity of a shipped alert. Missing settings keep their defaults."""
 
     threshold: Annotated[float | None, Meta(description="Threshold of the alert; null: the default.")] = None
-    for_: Annotated[Duration | None, Meta(description="Null: the default.")] = None
+    for_: Annotated[Duration | None, Meta(description="Time before the alert fires; null: the default.")] = None
     enabled: bool = True
 
 

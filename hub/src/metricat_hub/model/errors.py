@@ -10,10 +10,10 @@ class StoreUnavailableError(HubError):
 
 
 class SeriesRemovedError(StoreUnavailableError):
-    """The store removed the series of samples again and again while they were written. Retry later."""
+    """The store repeatedly removed the series of samples before it stored the samples. A retry can succeed."""
 
     def __init__(self) -> None:
-        super().__init__("the store removes series while they are written. Send the samples again.")
+        super().__init__("the store removes series while it writes their samples. Send the samples again.")
 
 
 class OverloadedError(StoreUnavailableError):
@@ -33,11 +33,11 @@ class ReadOnlyStoreError(HubError):
 
 
 class StoreLockedError(HubError):
-    """Another process has opened the data directory. The message contains the ID of the process."""
+    """Another process has the store open. The message identifies the process."""
 
 
 class LimitError(HubError):
-    """A query exceeds a limit of samples, series, steps or memory."""
+    """A query exceeds a limit, for example of samples, series, steps, time, memory or length."""
 
 
 class QueryError(HubError):

@@ -6,7 +6,7 @@ import msgspec
 
 
 def decode_json(data: bytes | bytearray | str, kind: Any = Any) -> Any:
-    """Return the value of a JSON text as this type; raise `msgspec.MsgspecError` for any other text.
+    """Return the value of a JSON text as the type `kind`; raise `msgspec.MsgspecError` for any other text.
 
     `msgspec.json.decode` also raises `UnicodeDecodeError` and `RecursionError`, which its callers easily forget.
     """

@@ -1,4 +1,4 @@
-"""The interfaces of stores: writer and reader.
+"""The interfaces of stores, and the types of their parameters and results: matchers, hints, and samples of series.
 
 All methods block, and any thread may call them. Asynchronous code calls them in a worker thread.
 """
@@ -46,7 +46,7 @@ def no_reservation(samples: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Hints:
-    """How a query uses the samples. A store chooses tier and aggregate by it."""
+    """How a query uses the samples. A store chooses tier and aggregate from the hints."""
 
     step: int = 0
     """Milliseconds between two evaluations; 0: one evaluation only."""
@@ -109,6 +109,7 @@ class SampleBlock:
     """The indices of the series in `SampleBlocks`."""
     times: Times
     values: Values
+    """A row for each series, a column for each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +158,7 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Selections:
-    """The result of several selectors. It contains each series only once."""
+    """The result of several selectors. A series that several selectors match occurs once."""
 
     series: NewestSamples | SampleBlocks
     """A series without a sample has a staleness marker in `NewestSamples`, and is in no block of `SampleBlocks`."""
@@ -192,15 +193,21 @@ class Reader(Protocol):
         ...
 
     def series(self, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[Labels]:
-        """Return the labels of series that match a list of matchers and may have samples from start to end."""
+        """Return the labels of series that match any list of matchers and may have samples from start to end."""
         ...
 
     def label_names(self, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[str]:
-        """Return the sorted label names of the series that `series` would return; without matchers: of all series."""
+        """Return the sorted label names of the series that `series` returns.
+
+        Without matchers, use all series that may have samples from start to end.
+        """
         ...
 
     def label_values(self, name: str, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[str]:
-        """Return the sorted values of a label in the series that `series` returns; without matchers: in all series."""
+        """Return the sorted values of a label in the series that `series` returns.
+
+        Without matchers, use all series that may have samples from start to end.
+        """
         ...
 
     def metadata(self) -> Mapping[str, Metadata]:
@@ -217,7 +224,7 @@ class PastReader(Protocol):
         ...
 
     def past(self, until: int) -> Hashable:
-        """Return a version that changes whenever a sample at or before a time is added or removed."""
+        """Return a version that changes whenever a sample at or before `until` is added or removed."""
         ...
 
 

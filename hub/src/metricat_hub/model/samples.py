@@ -56,7 +56,7 @@ class Appended:
     conflicting: NDArray[np.bool_] | None = None
     """Rejected: the store has a different value of the series at the same time."""
     too_old: NDArray[np.bool_] | None = None
-    """Rejected: the sample is older than the out-of-order window."""
+    """Rejected: the sample is older than the out-of-order window or the retention."""
     too_new: NDArray[np.bool_] | None = None
     """Rejected: the sample is too far in the future."""
     unknown: NDArray[np.bool_] | None = None

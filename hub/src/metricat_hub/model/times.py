@@ -16,13 +16,13 @@ def rfc3339(milliseconds: int) -> str:
 
 
 def parse_rfc3339(text: str) -> int:
-    """Parse a time; return milliseconds since 1970. Raise ValueError without an offset, or before 1970."""
+    """Parse a time; return milliseconds since 1970. Raise ValueError without a UTC offset, or before 1970."""
     try:
         found = datetime.fromisoformat(text)
     except ValueError:
         found = None
     if found is None or found.tzinfo is None or found.year < 1970:
         raise ValueError(
-            f"{text[:100]!r} is not a time with an offset since 1970; use for example 2026-01-31T12:00:00Z"
+            f"{text[:100]!r} is not a time from 1970 on with a UTC offset; use for example 2026-01-31T12:00:00Z"
         )
     return int(found.timestamp() * 1000)

@@ -1,8 +1,8 @@
 """Delivery of samples from a queue on disk: in order, one request at a time, with retries until it succeeds.
 
-The queue is the same as for the agent's push, see docs/design/0031. Each record is on disk before `put` returns, so no
-sample is lost if the process ends or the receiver is down. If the process ends during a request, the record is sent
-again.
+The queue is the same as for the agent's push, see docs/design/0031. Each record is on disk before `put` returns. So no
+sample is lost if the process ends or the receiver is down, within the limits of the queue. If the process ends during a
+request, the record is sent again.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class QueueSettings:
 
 @dataclass(slots=True)
 class DeliveryState:
-    """Counts and errors of a delivery since the start."""
+    """Counts and errors of a delivery since the start. `sent`, `rejected` and `skipped` count samples."""
 
     sent: int = 0
     rejected: int = 0
@@ -174,10 +174,10 @@ class Delivery:
             if outcome.is_too_large and len(parts) == 1:
                 outcome = self._send_split(parts[0])
         except Exception as error:  # noqa: BLE001 -- an unexpected error must not end the thread
-            _LOG.exception("%s: cannot send", self.name)
+            _LOG.exception("%s: cannot send because of a bug of the hub; report this traceback", self.name)
             return Outcome(text=f"{type(error).__name__}: {error}", is_retried=True)
         if damage and not outcome.is_retried:
-            _LOG.warning("%s: %s", self.name, damage)
+            _LOG.warning("%s: %s; its samples are lost. Check the disk", self.name, damage)
         return outcome
 
     def _send_split(self, samples: Samples) -> Outcome:
@@ -219,18 +219,18 @@ class Delivery:
             now = time.monotonic()
             if now - self._rejection_logged > _LOG_EVERY:
                 self._rejection_logged = now
-                _LOG.warning("%s: rejected %d samples: %s", self.name, outcome.rejected, outcome.text)
+                _LOG.warning("%s: the receiver rejected %d samples: %s", self.name, outcome.rejected, outcome.text)
 
     def _fail(self, outcome: Outcome) -> None:
         state = self._state
         state.failed_requests += 1
         if not state.failing_since:
             state.failing_since = self._clock()
-            _LOG.warning("%s: %s. Samples wait on disk until it works again", self.name, outcome.text)
+            _LOG.warning("%s: %s. Samples wait on disk until a request succeeds", self.name, outcome.text)
         state.error = outcome.text
 
     def metrics(self, prefix: str, labels: Mapping[str, str]) -> list[Sample]:
-        """Return the state as metrics. `prefix` is the start of their names."""
+        """Return the state as metrics with these labels. `prefix` is the start of the names of the metrics."""
         state, buffer = self.state(), self.buffer
         up = float(not state.failing_since)
         lost = {"rejected": state.rejected, "unsupported_value": state.skipped, "buffer_full": 0, "too_old": 0}

@@ -103,7 +103,8 @@ class Client:
             RequestError: the server did not send a usable response in time.
             TooLargeResponseError: the body exceeds the limit.
         """
-        deadline = time.monotonic() + (self.server.timeout if timeout is None else timeout)
+        seconds = self.server.timeout if timeout is None else timeout
+        deadline = time.monotonic() + seconds
         try:
             given = {
                 "User-Agent": _USER_AGENT,
@@ -124,7 +125,7 @@ class Client:
                     connection.close()
                     raise
         except TimeoutError as error:
-            raise RequestError("timeout") from error
+            raise RequestError(f"no complete response within the timeout of {seconds:g} s") from error
         except (OSError, http.client.HTTPException, ValueError, zlib.error) as error:
             raise RequestError(_reason(error)) from error
 
@@ -260,7 +261,12 @@ def _remaining(deadline: float) -> float:
 
 
 def read_secret(path: str) -> str:
-    """Return the content of a file without surrounding white space; raise `RequestError` if it is not usable."""
+    """Return the content of a file without surrounding white space.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueError: the content is not one line of printable ASCII.
+    """
     with Path(path).open(encoding="utf-8") as file:
         text = file.read(_MOST_SECRET).strip()
     if not text.isascii() or not text.isprintable():

@@ -37,7 +37,7 @@ class Sender(Protocol):
 
 
 class Output:
-    """A named output."""
+    """A server to which the hub forwards samples, by the name in the settings."""
 
     def __init__(
         self,

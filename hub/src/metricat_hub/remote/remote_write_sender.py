@@ -50,11 +50,11 @@ class RemoteWriteSender:
         self._heads: dict[Labels, bytes] = {}
 
     def send(self, parts: Sequence[Samples]) -> Outcome:
-        """Send samples in one request; return the outcome."""
+        """Send samples, if possible in one request; return the outcome."""
         return self._sent(records.merged(parts), [_MOST_SPLITS])
 
     def send_metadata(self, metadata: Mapping[str, Metadata]) -> None:
-        """Send type, help text and unit of metrics, with version 1.0, which has a message for them. Ignore failures."""
+        """Send type, help text and unit of metrics if the version is 1.0; with 2.0, do nothing. Ignore failures."""
         if metadata and self.version == "1.0":
             try:
                 self._request("1.0", encode_metadata(metadata))

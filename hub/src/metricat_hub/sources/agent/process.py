@@ -28,7 +28,7 @@ _LINUX_CHILD = (
 
 
 class AgentProcess:
-    """The agent on a loopback port."""
+    """The agent as a child process, which listens on a loopback port."""
 
     def __init__(
         self, node: str, arguments: Sequence[str], environment: Mapping[str, str], first_delay: float = _FIRST_DELAY
@@ -61,7 +61,7 @@ class AgentProcess:
         return False
 
     async def run(self) -> None:
-        """Run the agent until the task is cancelled, then stop the agent."""
+        """Run the agent until the task is cancelled, then stop the agent. Return if the agent rejects a setting."""
         delay = self._first_delay
         try:
             while True:
@@ -78,7 +78,7 @@ class AgentProcess:
                     return
                 if asyncio.get_running_loop().time() - started > _HEALTHY_SECONDS:
                     delay = self._first_delay
-                _LOG.warning("the agent ended with status %s; it restarts in %g s", status, delay)
+                _LOG.warning("the agent ended with status %s; the hub starts the agent again in %g s", status, delay)
                 await asyncio.sleep(delay)
                 delay = min(2 * delay, _LONGEST_DELAY)
                 self.restarts += 1

@@ -1,4 +1,4 @@
-"""Reader of ``scrape_configs`` in YAML, with Prometheus' keys. A key that is not supported is an error."""
+"""Reader of ``scrape_configs`` and of discovery files, with Prometheus' keys. Other keys are errors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 from metricat_agent.config.yaml_text import Node, YamlError, read_file
 from metricat_hub.config.sections import ConfigFileError, Section, fail, is_list, mapping, whole
-from metricat_hub.model.durations import parse_duration, parse_size
+from metricat_hub.model.durations import format_duration, parse_duration, parse_size
 from metricat_hub.model.errors import InvalidQueryError
 from metricat_hub.sources.scrape.config import (
     PROTOCOLS,
@@ -150,7 +150,8 @@ def _job(section: Section, default: Job) -> Job:
     job = _common(section, default)
     if job.scrape_timeout > job.scrape_interval:
         if section.text("scrape_timeout"):
-            section.fail("scrape_timeout", "above scrape_interval; set a timeout of at most scrape_interval")
+            interval = format_duration(job.scrape_interval)
+            section.fail("scrape_timeout", f"above scrape_interval; set a timeout of at most {interval}")
         job = replace(job, scrape_timeout=job.scrape_interval)
     if section.switch("enable_http2", default=False):
         section.fail("enable_http2", "HTTP/2 is not supported; write false, or remove this key")
@@ -266,7 +267,8 @@ def _tls(section: Section) -> TlsConfig:
     if bool(made.cert_file) != bool(made.key_file):
         inner.fail("cert_file" if made.cert_file else "key_file", "cert_file and key_file require each other; set both")
     if made.max_version and made.max_version < (made.min_version or "TLS12"):
-        inner.fail("max_version", f"'{made.max_version}' is below min_version; set a version of at least min_version")
+        least = made.min_version or "TLS12"
+        inner.fail("max_version", f"'{made.max_version}' is below min_version; set a version of at least {least}")
     return made
 
 

@@ -16,7 +16,10 @@ _VERSION = re.compile(r";\s*version=\"?([^\";\s]*)", re.IGNORECASE)
 
 
 def is_openmetrics(content_type: str, fallback: Protocol | None) -> bool:
-    """Return True for OpenMetrics, False for the text format; raise `PageError` for any other format."""
+    """Return True for OpenMetrics, False for the text format.
+
+    For any other or no media type, use the format `fallback`; raise `PageError` if it is None.
+    """
     found = _MEDIA_TYPE.fullmatch(content_type)
     if found:
         version = _VERSION.search(found[2])

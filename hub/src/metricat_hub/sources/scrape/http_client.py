@@ -186,8 +186,8 @@ class _Connection(asyncio.BufferedProtocol):
         self._size += len(body)
         if self._limit and self._size >= self._limit:
             self._fail(
-                f"the body reaches body_size_limit, which is {self._limit} bytes; if the size is expected, raise the "
-                "limit"
+                f"the body reaches body_size_limit, which is {self._limit} bytes; if you expect this size, raise "
+                "body_size_limit"
             )
             return
         self._chunks.append(body)
@@ -264,7 +264,7 @@ class Client:
             url = urljoin(url, location.decode(errors="replace"))
             endpoint, _ = _request(url, headers, "", server_name)
             endpoint, request = _request(url, headers, credentials if endpoint == origin else "", server_name)
-        raise FetchError(f"more than {_MOST_REDIRECTS} redirects")
+        raise FetchError(f"more than {_MOST_REDIRECTS} redirects; set the last URL as address and metrics_path")
 
     async def _send(self, endpoint: Endpoint, request: bytes, context: ssl.SSLContext | None, limit: int) -> Response:
         kept = self._connection
@@ -305,7 +305,7 @@ def decompress(body: bytes, limit: int) -> bytes:
         try:
             part = member.decompress(body, limit - size if limit else 0)
         except library.error as error:
-            raise FetchError(f"invalid gzip body: {error}") from None
+            raise FetchError(f"invalid gzip body: {error}; set enable_compression to false") from None
         size += len(part)
         if limit and size >= limit:
             raise FetchError(
@@ -313,7 +313,7 @@ def decompress(body: bytes, limit: int) -> bytes:
                 "body_size_limit"
             )
         if not member.eof:
-            raise FetchError("the gzip body is not complete")
+            raise FetchError("the gzip body is not complete; set enable_compression to false")
         parts.append(part)
         body = member.unused_data
     return b"".join(parts)

@@ -199,14 +199,14 @@ def parse_value(text: bytes) -> float:
 
 
 def text_time(text: bytes) -> int:
-    """Parse a timestamp of the text format; return milliseconds."""
+    """Parse a timestamp of the text format; return milliseconds. Raise `PageError` above 63 bits."""
     if len(text) > 19 and int(text) >= 2**63:
         raise PageError(f"timestamp {_quoted(text)} is out of range")
     return int(text)
 
 
 def openmetrics_time(text: bytes) -> int:
-    """Parse a timestamp of OpenMetrics, which is in seconds; return milliseconds."""
+    """Parse a timestamp of OpenMetrics (seconds); return milliseconds. Raise `PageError` if it is not valid."""
     value = parse_value(text)
     if not isfinite(value) or abs(value) >= 2**53:
         raise PageError(f"invalid timestamp {_quoted(text)}")
@@ -232,6 +232,8 @@ def check_utf8(text: bytes) -> None:
 
 def labels_of(series: bytes, kind: bytes) -> dict[str, str]:
     """Parse the text of a series (`Sample.series`); return its labels, including empty ones.
+
+    `kind` is the type of the metric (`Sample.kind`).
 
     Raises:
         PageError: the text is not a valid series.

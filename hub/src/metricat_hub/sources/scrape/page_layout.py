@@ -71,6 +71,7 @@ class PageLayout:
         self.kept: NDArray[np.int64] | None = None
         """Indices of the stored samples among all samples of the page; None: all samples are stored."""
         self.slots: Numbers = _NO_SLOTS
+        """The slots of the stored samples: see `series_cache.Reading`."""
         self.total = self.added = 0
 
     def read(self, page: bytes, *, openmetrics: bool) -> Values | None:

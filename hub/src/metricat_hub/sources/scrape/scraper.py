@@ -153,7 +153,8 @@ class Scraper:
         for key, job in wanted.items():
             error = ""
             if job.target_limit and counts[key[0]] > job.target_limit:
-                error = f"the job has {counts[key[0]]} targets; target_limit allows {job.target_limit}"
+                count = counts[key[0]]
+                error = f"the job has {count} targets; remove some, or raise target_limit, which is {job.target_limit}"
             if key in self._loops:
                 self._loops[key][0].forced_error = error
                 continue

@@ -61,7 +61,7 @@ class Reading:
     times: NDArray[np.int64] | None = None
     """Timestamps in milliseconds; None: all samples have the time of the scrape."""
     stale: Numbers = field(default_factory=lambda: _NO_SLOTS)
-    """Slots of series in the previous scrape that this one does not have."""
+    """Slots of the series that the previous scrape had and this scrape does not have."""
     total: int = 0
     """The number of samples in the page before any error."""
     added: int = 0
@@ -73,6 +73,7 @@ class Reading:
     metas: Sequence[Meta] = ()
     """HELP, TYPE and UNIT lines; empty when the page has the same lines as before."""
     error: str = ""
+    """Why the scrape failed; empty: it succeeded."""
 
 
 class _Lines(NamedTuple):
@@ -176,7 +177,7 @@ class SeriesCache:
         return numbers
 
     def forget_numbers(self, slots: Numbers) -> None:
-        """Forget the store's numbers of these series. The next use resolves them again."""
+        """Forget the store's numbers of the series with these slots. The next use resolves the series again."""
         self._numbers[slots] = _UNRESOLVED
 
     def retry_stale(self, slots: Numbers) -> None:
@@ -324,7 +325,7 @@ class SeriesCache:
             error = str(problem)
         limit = self._limits.samples
         if not error and limit and columns.appended > limit:
-            error = f"the response has more samples than sample_limit, which is {limit}"
+            error = f"the response has more samples than sample_limit, which is {limit}; raise sample_limit"
         if error:
             if len(self._slots) > 2 * self._successful + 1000:
                 self._compact = set()

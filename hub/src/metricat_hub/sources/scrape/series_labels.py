@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from metricat_hub.model.labels import Labels
     from metricat_hub.sources.scrape.target import Target
 
+_REMEDY = "remove labels with metric_relabel_configs, or raise the limit"
+
 
 class SeriesLabels:
     """Computes the labels of the series of one target."""
@@ -55,9 +57,15 @@ class SeriesLabels:
         limits = self._limits
         metric = labels.get("__name__", "")[:50]
         if limits.labels and len(labels) > limits.labels:
-            raise PageError(f"{metric} has {len(labels)} labels, but label_limit is {limits.labels}")
+            raise PageError(f"{metric} has {len(labels)} labels, but label_limit is {limits.labels}; {_REMEDY}")
         for name, value in labels.items():
             if limits.label_name_length and len(name.encode()) > limits.label_name_length:
-                raise PageError(f"the label {name[:50]} of {metric} is longer than label_name_length_limit")
+                raise PageError(
+                    f"the label {name[:50]} of {metric} is longer than label_name_length_limit, which is "
+                    f"{limits.label_name_length} bytes; {_REMEDY}"
+                )
             if limits.label_value_length and len(value.encode()) > limits.label_value_length:
-                raise PageError(f"the value of the label {name[:50]} of {metric} exceeds label_value_length_limit")
+                raise PageError(
+                    f"the value of the label {name[:50]} of {metric} exceeds label_value_length_limit, which is "
+                    f"{limits.label_value_length} bytes; {_REMEDY}"
+                )

@@ -157,7 +157,7 @@ class TargetLoop:
         }
 
     async def run(self, *, at_once: bool = False) -> None:
-        """Scrape at each interval until cancelled. Then call `end`, which waits until all samples are stored."""
+        """Scrape at each interval until cancelled. The caller then calls `end`, which waits for the store."""
         clock, interval = self._shared.clock, self.target.interval
         if at_once:
             await self.scrape(clock.now())
@@ -181,7 +181,10 @@ class TargetLoop:
         return planned if planned > now else planned + interval
 
     async def scrape(self, now: int) -> None:
-        """Scrape once at the time `now`, and let a worker thread store the samples."""
+        """Scrape once at the time `now`, and let a worker thread store the samples.
+
+        Skip the scrape if the samples of `_MOST_WAITING` earlier scrapes still wait for the store.
+        """
         if len(self._waiting) >= _MOST_WAITING:
             self._shared.counters.missed_scrapes += 1
             return

@@ -52,9 +52,12 @@ def columns(
 
 
 def checked(pairs: Iterable[tuple[str, str]]) -> Labels:
-    """Check labels; return them sorted and without empty values. Raise `InvalidSeriesError`.
+    """Check labels; return them sorted and without empty values.
 
     Unsorted labels are accepted, as in Prometheus.
+
+    Raises:
+        InvalidSeriesError: a name is empty or occurs twice, the metric name is missing, or a limit is exceeded.
     """
     found = sorted([(name, value) for name, value in pairs if value or not name])
     names = {name for name, _ in found}
@@ -67,7 +70,9 @@ def checked(pairs: Iterable[tuple[str, str]]) -> Labels:
     if len(found) > MAX_LABELS:
         raise _error(f"{len(found)} labels, more than the limit of {MAX_LABELS}", found)
     if max(map(len, names)) > MAX_NAME or max([len(value) for _, value in found]) > MAX_VALUE:
-        raise _error(f"label name above {MAX_NAME} or label value above {MAX_VALUE} characters", found)
+        long = next(name for name, value in found if len(name) > MAX_NAME or len(value) > MAX_VALUE)
+        limits = f"{MAX_NAME} characters for the name and {MAX_VALUE} for the value"
+        raise _error(f"the label {long[:50]} exceeds the limits: {limits}", found)
     return tuple(found)
 
 

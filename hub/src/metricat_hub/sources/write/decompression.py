@@ -10,9 +10,11 @@ from metricat_hub.sources.write.errors import DecodeError, TooLargeError
 
 
 def decompressed(body: bytes, limit: int, encoding: str = "snappy") -> bytes:
-    """Decompress a body in snappy's block format or in gzip format; raise `TooLargeError` above `limit` bytes.
+    """Decompress a body in snappy's block format or in gzip format. The limit is checked before memory is allocated.
 
-    The limit is checked before memory is allocated.
+    Raises:
+        TooLargeError: the decompressed body has more than `limit` bytes.
+        DecodeError: the body is not valid.
     """
     if encoding == "gzip":
         return _gunzipped(body, limit)

@@ -35,14 +35,16 @@ _MILLISECONDS_FROM = 100_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class JsonBatch:
-    """A decoded batch. `positions` has the position of each sample of the columns in the batch."""
+    """A decoded batch of metrics."""
 
     collector: str
+    """The name of the program that sent the batch (`collector_id`)."""
     sequence: int | None
     names: list[str]
     """The name of each metric of the batch; empty: without a name."""
     columns: Columns
     positions: list[int]
+    """The position in the batch of each sample in `columns`."""
     invalid: dict[int, str]
     """The errors of invalid samples, by position."""
 

@@ -55,21 +55,27 @@ _MARK = -1
 
 
 def decode_1(data: bytes, known: Container[Key]) -> Columns:
-    """Decode a `prometheus.WriteRequest`. `known` contains the keys of resolved series."""
+    """Decode a `prometheus.WriteRequest`; raise `DecodeError` if it is not valid.
+
+    `known` contains the keys of resolved series.
+    """
     decoder = _Version1(known)
     decoder.request(data)
     return decoder.columns()
 
 
 def decode_2(data: bytes, symbols: Symbols | None = None) -> Columns:
-    """Decode an `io.prometheus.write.v2.Request`. In requests that share `symbols`, equal series have equal keys."""
+    """Decode an `io.prometheus.write.v2.Request`; raise `DecodeError` if it is not valid.
+
+    In requests that share `symbols`, equal series have equal keys.
+    """
     return _Version2(symbols or Symbols()).request(data)
 
 
 class Symbols:
     """Assigns numbers to texts, the same in all requests, so that numbers of labels identify a series. Thread-safe.
 
-    A number is never reused for another text, even after symbols above the limit were removed.
+    Above `most_bytes` of memory, all texts get new numbers. A number is never reused for another text.
     """
 
     def __init__(self, most_bytes: int = 16 << 20) -> None:

@@ -140,7 +140,7 @@ def test_secrets_are_not_shown(tmp_path: Path) -> None:
                                 "15s"),
         ("scrape_interval: 5s\n  scrape_timeout: "
          "6s", "line 4: scrape_configs[0].scrape_timeout: above scrape_interval; set a timeout of at most "
-               "scrape_interval"),
+               "5s"),
         ("scrape_intervall: 5s", "line 3: scrape_configs[0].scrape_intervall: unknown key; did you mean "
                                  "scrape_interval?"),
         ("oauth2: {}", "line 3: scrape_configs[0].oauth2: the hub does not support this setting; remove it"),

@@ -210,13 +210,22 @@ def test_stale_markers_that_were_not_stored_are_returned_again() -> None:
     assert reader.read("c 1\n")[1] == []
 
 
+_REMEDY = "remove labels with metric_relabel_configs, or raise the limit"
+
+
 @pytest.mark.parametrize(
     ("limits", "error"),
     [
-        (Limits(samples=1), "the response has more samples than sample_limit, which is 1"),
-        (Limits(labels=3), "b has 4 labels, but label_limit is 3"),
-        (Limits(label_name_length=7), "the label __name__ of a is longer than label_name_length_limit"),
-        (Limits(label_value_length=2), "the value of the label instance of a exceeds label_value_length_limit"),
+        (Limits(samples=1), "the response has more samples than sample_limit, which is 1; raise sample_limit"),
+        (Limits(labels=3), f"b has 4 labels, but label_limit is 3; {_REMEDY}"),
+        (
+            Limits(label_name_length=7),
+            f"the label __name__ of a is longer than label_name_length_limit, which is 7 bytes; {_REMEDY}",
+        ),
+        (
+            Limits(label_value_length=2),
+            f"the value of the label instance of a exceeds label_value_length_limit, which is 2 bytes; {_REMEDY}",
+        ),
     ],
 )
 def test_pages_beyond_limits_fail(limits: Limits, error: str) -> None:

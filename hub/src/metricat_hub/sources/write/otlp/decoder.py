@@ -35,7 +35,11 @@ _KINDS = ("gauge", "sum", "histogram", "exponentialHistogram", "summary")
 
 
 def decode(request: Message) -> tuple[Columns, int]:
-    """Return the samples, and the number of rejected data points. Their errors are in `Columns.invalid`."""
+    """Return the samples, and the number of rejected data points, whose errors are in `Columns.invalid`.
+
+    Raises:
+        DecodeError: the request does not have the structure of OTLP.
+    """
     decoder = _Decoder()
     try:
         for resource in request.get("resourceMetrics") or ():
