@@ -43,7 +43,10 @@ class AlertState:
 
 
 def step(state: AlertState | None, now: float, timing: Timing, *, has_result: bool) -> AlertState | None:
-    """Return the state after an evaluation; None if the alert neither is nor was active."""
+    """Return the state after an evaluation; None if the alert is not active, and has not resolved recently.
+
+    `timing.remember` is the time for which a resolved alert is kept.
+    """
     if has_result:
         if state is None or state.resolved is not None:
             state = AlertState(now)

@@ -71,7 +71,7 @@ ALERTS: tuple[Alert, ...] = (
         description=f'The hypervisor of {NODE} runs other virtual machines {{{{ $value | printf "%.1f" }}}} % of the '
         "CPU time (threshold <threshold> %).",
         action="Move the virtual machine to another host, or use a machine type with dedicated CPUs. A machine type "
-        "with CPU credits has used them up.",
+        "with CPU credits may have used up its credits.",
         unit="%",
         levels=(Level("warning", 10, "15m"),),
         keep_firing=True,

@@ -11,8 +11,8 @@ _AGENT = re.compile(r"node_\w+")
 def expanded(expr: str) -> str:
     """Return an expression with each recorded series replaced by the expression of its rule.
 
-    Matchers of a recorded series select on labels that the rule keeps or sets. A matcher other than `<selector>`
-    therefore filters the result of the rule: `direction` by the operand of `or` that sets it, `mode` by a raw matcher.
+    A recorded series in the expression may have one more matcher than `<selector>`. For `direction`, the function keeps
+    the operand of `or` that sets this value. For `mode`, it adds the matcher to the selectors of the raw series.
     """
     if _AGENT.fullmatch(expr):
         return f"{expr}{{<selector>}}"

@@ -66,12 +66,12 @@ def _literal(labels: Mapping[str, str]) -> dict[str, str]:
 
 
 def recording_group(name: str, scope: Scope) -> GroupManifest:
-    """Return the recording rules over the scope's series."""
+    """Return the group of recording rules over the scope's series."""
     return {"name": name, "rules": _recorded(RECORDINGS, scope)}
 
 
 def baseline_group(name: str, scope: Scope) -> GroupManifest:
-    """Return the recording rules of the usual values for the hour."""
+    """Return the group of recording rules of the usual values for the hour."""
     return {"name": name, "interval": anomaly.INTERVAL, "rules": _recorded(anomaly.BASELINE, scope)}
 
 
@@ -89,7 +89,7 @@ def _recorded(recordings: Iterable[Recording], scope: Scope) -> list[RuleManifes
 def alert_group(
     name: str, scope: Scope, settings: SettingsByAlert, runbook_base_url: str, catalogue: Iterable[Alert] = CATALOGUE
 ) -> GroupManifest:
-    """Return the alerts of the catalogue, at the levels that `settings` has and enables."""
+    """Return the group of the alerts in the catalogue, at the levels that `settings` has and enables."""
     rules = []
     for alert in (alert for alert in catalogue if alert.name in settings):
         own = settings[alert.name]

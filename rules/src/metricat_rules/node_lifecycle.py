@@ -1,4 +1,4 @@
-"""State of nodes in the cluster: without a working agent, under pressure, and with inhibited alerts.
+"""Alerts and recording rules about the state of nodes in the cluster: under pressure, unhealthy, cordoned, new.
 
 Series of kube-state-metrics and of the operator (if Prometheus scrapes it) are equivalent. If Prometheus has both, they
 agree. If it has neither, no node is treated as cordoned or new.

@@ -14,8 +14,8 @@ OPERATOR_ALERTS: tuple[Alert, ...] = (
         f"unless ({_NOT_SELECTED} and max by (target_namespace, target) (metricat_target_nodes_desired) == 0)",
         resource="target {{ $labels.target_namespace }}/{{ $labels.target }}",
         summary="MonitoringTarget {{ $labels.target_namespace }}/{{ $labels.target }} does not monitor its nodes",
-        description="Run kubectl get mtarget -n {{ $labels.target_namespace }} {{ $labels.target }} -o wide to see "
-        "which condition is not True.",
+        description="A condition of MonitoringTarget {{ $labels.target_namespace }}/{{ $labels.target }} is not "
+        "True. Run kubectl get mtarget -n {{ $labels.target_namespace }} {{ $labels.target }} -o wide to see which.",
         action="Run kubectl describe mtarget -n {{ $labels.target_namespace }} {{ $labels.target }}. The message of "
         "each condition names the cause and the remedy.",
         levels=(Level("warning", None, "15m"),),
@@ -29,8 +29,9 @@ OPERATOR_ALERTS: tuple[Alert, ...] = (
         resource="target {{ $labels.target_namespace }}/{{ $labels.target }}",
         summary="MonitoringTarget {{ $labels.target_namespace }}/{{ $labels.target }} or one of its pools selects no "
         "node",
-        description="Nodes may be unmonitored, or have the settings of another pool. The message of the condition "
-        "NodesSelected names the selector and the nearest label of the nodes.",
+        description="Nodes of MonitoringTarget {{ $labels.target_namespace }}/{{ $labels.target }} may be unmonitored, "
+        "or have the settings of another pool. The message of the condition NodesSelected names the selector and the "
+        "nearest label of the nodes.",
         action="Run kubectl describe mtarget -n {{ $labels.target_namespace }} {{ $labels.target }} and read the "
         "message of NodesSelected.",
         levels=(Level("warning", None, "15m"),),
@@ -43,9 +44,9 @@ OPERATOR_ALERTS: tuple[Alert, ...] = (
         '(metricat_target_managed_by_other{reason!="NamedOperator"}) == 1',
         resource="target {{ $labels.target_namespace }}/{{ $labels.target }}",
         summary="Two operators watch MonitoringTarget {{ $labels.target_namespace }}/{{ $labels.target }}",
-        description="The operator {{ $labels.operator }} manages it, and the operator of another release does not "
-        "change it ({{ $labels.reason }}). Settings of the other release, such as the image of the agents, have no "
-        "effect.",
+        description="The operator {{ $labels.operator }} manages MonitoringTarget {{ $labels.target_namespace }}/"
+        "{{ $labels.target }}. The operator of another release also watches it, but does not change it (reason: "
+        "{{ $labels.reason }}). Settings of the other release, such as the image of the agents, have no effect.",
         action="Run kubectl get leaderfences -A to list the operators. Set operator.namespaces so that one operator "
         "watches each namespace, or uninstall one release.",
         levels=(Level("warning", None, "15m"),),
