@@ -45,7 +45,7 @@ class State:
     ) -> None:
         self.connections = connections
         self.read_only = read_only
-        """Whether the connection cannot write, and takes no lease, so that a hub can use the database meanwhile."""
+        """Whether the connection cannot write, and takes no lease, so that a hub can use the database too."""
         connections.prepare = self._only_load if read_only else self._take_lease
         self.settings = settings
         self.clock = clock
