@@ -1,4 +1,7 @@
-"""Every alert that Metricat ships, with its levels and defaults, and the recording rules for them."""
+"""The alerts about nodes and agents, with levels and defaults, and the recording rules for them.
+
+`operator` has the alerts about the operator, and `hub` those about the hub.
+"""
 
 from metricat_rules import (
     agents,

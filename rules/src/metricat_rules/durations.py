@@ -1,4 +1,4 @@
-"""Durations as text, in two grammars: that of the CRD's fields (`1h30m`, as Go writes it) and Prometheus' (`1d2h`).
+"""Durations as text, in two grammars: of a MonitoringTarget's fields (`1h30m`, as in Go) and of Prometheus (`1d2h`).
 
 Both take whole numbers with the largest unit first, each unit once. Neither has a bare number, so `0` is not a
 duration and `0s` is. Pure.

@@ -161,7 +161,7 @@ class AlertHistory(AlertLog, Protocol):
         ...
 
     def statistics(self, wanted: EpisodeFilter, top: int) -> HistoryStatistics:
-        """Return statistics of the episodes that `wanted` selects, with at most `top` entries in each list."""
+        """Return statistics of the episodes that `wanted` selects and that fired; `top` limits each list."""
         ...
 
     def open_episodes(self) -> Sequence[Episode]:

@@ -25,7 +25,7 @@ Category: TypeAlias = Literal["cpu", "memory", "disk", "network", "filesystem"]
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """A measure: name, unit, and the title of its recording rule, which has its expression."""
+    """A measure: its name, unit and category, and the title of its recording rule in `EXPRESSIONS`."""
 
     name: str
     title: str

@@ -93,7 +93,7 @@ class NewestSamples(Sequence[Series]):
     def __getitem__(self, at: slice) -> NewestSamples: ...
 
     def __getitem__(self, at: int | slice) -> Series | NewestSamples:
-        """Return a series with its sample, or a part of the series."""
+        """Return the series at an index with its newest sample, or the series in a slice."""
         if isinstance(at, slice):
             return NewestSamples(self.labels[at], self.times[at], self.values[at])
         labels = self.labels[at]
@@ -130,11 +130,11 @@ class SampleBlocks(Sequence[Series]):
     def __getitem__(self, at: slice) -> list[Series]: ...
 
     def __getitem__(self, at: int | slice) -> Series | list[Series]:
-        """Return a series, or some of them."""
+        """Return the series at an index, or the series in a slice, with their samples."""
         return list(self)[at]
 
     def __iter__(self) -> Iterator[Series]:
-        """Yield each series with its samples, by place."""
+        """Yield each series with its samples, in the order of `labels`."""
         places = {row: (block, at) for block in self.blocks for at, row in enumerate(block.rows.tolist())}
         for place, labels in enumerate(self.labels):
             block, at = places[place]
@@ -261,7 +261,7 @@ class Store(Reader, Writer, Protocol):
     """A store with reader and writer."""
 
     def close(self) -> None:
-        """Write data in memory to the store, and close it."""
+        """Write data in memory to the store, and close the store."""
         ...
 
 
@@ -277,9 +277,9 @@ class ManagedStore(Store, Protocol):
         ...
 
     def metrics(self) -> Sequence[Sample]:
-        """Return the own metrics of the store, for `/metrics`. It must be fast."""
+        """Return the own metrics of the store, for `/metrics`. The method must be fast."""
         ...
 
     def problems(self) -> Sequence[str]:
-        """Return the current problems of the store, each with a remedy. It must not block."""
+        """Return the current problems of the store, each with a remedy. The method must not block."""
         ...

@@ -26,7 +26,7 @@ Signature: TypeAlias = Hashable
 
 
 def matching_labels(labels: Labels, matching: Matching) -> Labels:
-    """Return the labels of a series that the matching compares."""
+    """Return those labels of a series that the matching compares."""
     if matching.on:
         return tuple(pair for pair in labels if pair[0] in matching.labels)
     return tuple(pair for pair in labels if pair[0] != NAME and pair[0] not in matching.labels)

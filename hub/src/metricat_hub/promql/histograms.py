@@ -89,7 +89,11 @@ def histograms(vector: Vector, annotations: Annotations, position: int, *, names
 
 
 def evaluated(histogram: Histogram, compute: Callable[[np.ndarray, Values, Values], Values]) -> tuple[Values, Mask]:
-    """Compute a value for each step with a bucket, for all steps with the same buckets at once."""
+    """Call `compute` once for all steps with the same buckets: with the indices of the steps, bounds and counts.
+
+    Returns:
+        The value at each step, and a mask of the steps that have a bucket.
+    """
     steps = histogram.present.shape[1]
     result, present = np.full(steps, np.nan), any_series(histogram.present)
     for columns, bounds, counts in histogram.patterns():

@@ -85,7 +85,7 @@ def absent_labels(node: Node) -> Labels:
 
 
 def natural_order(labels: Sequence[Labels], names: Sequence[str], *, descending: bool) -> list[int]:
-    """Return the indices of series in natural order (node2 before node10) of some labels, then of all labels."""
+    """Return the indices of series in natural order (node2 before node10) of the labels `names`, then of all labels."""
 
     def compare(one: int, other: int) -> int:
         for name in names:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 def with_matchers(query: str, matchers: Sequence[Matcher], *, step: int = 0, span: int = 0) -> str:
-    """Return a query that reads only series that match all of these matchers.
+    """Return a query that reads only series that match all of `matchers`.
 
     Args:
         query: the query in PromQL.

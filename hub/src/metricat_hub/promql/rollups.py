@@ -438,7 +438,10 @@ def _deriv(block: Block, _: Sequence[Values]) -> Rolled:
 
 
 def predict_linear(block: Block, scalars: Sequence[Values], times: Indices) -> Rolled:
-    """Evaluate `predict_linear`: the value of a regression line some seconds after each evaluation time."""
+    """Evaluate `predict_linear`: the value of a regression line `scalars[0]` seconds after each of `times`.
+
+    `times` are the evaluation times in milliseconds.
+    """
     result = np.zeros((len(block.values), len(block.low)))
     for part, values, valid, index in block.padded():
         if index.shape[1] == 0:

@@ -65,7 +65,9 @@ class SelectorParser(DurationParser):
             else:
                 found.append(self.matcher(name))
             if self.word("or"):
-                raise self.error(self.token.position, "`or` between matchers is not PromQL. Use the operator `or`.")
+                raise self.error(
+                    self.token.position, "`or` between matchers is not PromQL. Use the operator `or` between selectors."
+                )
             if not self.at("}"):
                 self.expect(",", "or `}` after a matcher")
         self.next()

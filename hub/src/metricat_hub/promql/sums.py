@@ -32,7 +32,7 @@ class Sum:
     """The sum of the infinite and NaN terms; 0: no such term; None: all terms are finite."""
 
     def overflowed(self) -> Mask:
-        """Return a mask of the sums that overflow float64. The caller must compute these term by term."""
+        """Return a mask of the sums that overflow float64. The caller must compute these sums term by term."""
         overflowed = ~np.isfinite(self.high + self.low)
         return overflowed if self.special is None else overflowed & (self.special == 0)
 

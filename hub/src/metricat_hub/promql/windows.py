@@ -28,6 +28,7 @@ class Block:
     """The rows of the result."""
     times: Times
     values: Values
+    """A row for each series, a column for each time."""
     low: Indices
     high: Indices
     starts: Times
@@ -41,7 +42,7 @@ class Block:
         return self.high - self.low
 
     def split(self, columns: int) -> Iterator[tuple[slice, Block]]:
-        """Split the block by columns; yield parts with at most `columns` columns."""
+        """Split the block into blocks of at most `columns` windows; yield each with the slice of its windows."""
         for first in range(0, len(self.low), columns):
             part = slice(first, first + columns)
             yield (

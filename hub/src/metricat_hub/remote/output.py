@@ -37,7 +37,7 @@ class Sender(Protocol):
 
 
 class Output:
-    """A server to which the hub forwards samples, by the name in the settings."""
+    """A named server to which the hub forwards samples, with its queue on disk."""
 
     def __init__(
         self,

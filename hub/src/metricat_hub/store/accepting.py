@@ -1,4 +1,4 @@
-"""Checks which samples of a batch a store accepts, for stores that keep the newest time of each series."""
+"""Decides which samples of a batch a store accepts, and stores them. For stores that keep times of each series."""
 
 from __future__ import annotations
 

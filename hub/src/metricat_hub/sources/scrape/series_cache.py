@@ -181,7 +181,7 @@ class SeriesCache:
         self._numbers[slots] = _UNRESOLVED
 
     def retry_stale(self, slots: Numbers) -> None:
-        """Report these series as stale again in the next result, because the store did not store their markers."""
+        """Report the series with these slots as stale again, because the store did not store their markers."""
         self._previous = distinct(np.concatenate((self._previous, slots)))
 
     def live(self) -> Numbers:

@@ -56,7 +56,7 @@ def decode(body: bytes, now: int) -> JsonBatch:
     except msgspec.DecodeError as error:
         raise DecodeError(f"the body is not JSON: {error}") from None
     if not isinstance(found, dict):
-        raise DecodeError("the body is not a JSON object")
+        raise DecodeError("the body is not a JSON object; send an object with collector_id, hostname and metrics")
     return from_mapping(found, now)
 
 

@@ -68,7 +68,7 @@ class Core:
             folder: the data directory.
             settings: retention and limits.
             clock: returns the time in milliseconds.
-            read_only: read what is in the file now, without its lock, also while another process writes.
+            read_only: read the present content of the file without taking the lock, even while another process writes.
 
         Raises:
             StoreLockedError: another process has the store open.

@@ -198,7 +198,7 @@ def _prepare_schema(
     if version > newest:
         raise StoreUnavailableError(
             f"{path}: the store has schema version {version}, but this program supports {newest} at most. "
-            "Install the newer version, or restore a backup of the older one."
+            "Install the newer version, or restore a backup that this program can read."
         )
     if version < newest:
         copy = path.with_name(f"{path.name}.schema-{version}")

@@ -50,7 +50,7 @@ decreases.
 
 
 class DamagedError(Exception):
-    """Stored bytes are damaged: they differ from the written ones."""
+    """Stored bytes are damaged: they differ from the bytes that the store wrote."""
 
 
 @dataclass(frozen=True, slots=True)

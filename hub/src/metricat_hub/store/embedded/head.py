@@ -70,7 +70,7 @@ class Run:
         return run_of(self.series[chosen], self.times[chosen], self.values[chosen])
 
     def pick(self, numbers: NDArray[np.int32], start: int, end: int) -> Iterator[tuple[int, Times, Values]]:
-        """Yield the samples from start to end of the series that have samples. `numbers` must ascend."""
+        """Yield the samples from start to end of each of the series `numbers` that has any. `numbers` must ascend."""
         begins = self.series.searchsorted(numbers)
         ends = self.series.searchsorted(numbers, "right")
         is_inside = start <= self.first and self.last <= end
@@ -139,7 +139,7 @@ class Table:
         return Table(self.series, self.times[low:].copy(), self.values[low:].copy())
 
     def pick(self, numbers: NDArray[np.int32], start: int, end: int) -> Iterator[tuple[int, Times, Values]]:
-        """Yield the samples from start to end of the series that have samples. `numbers` must ascend."""
+        """Yield the samples from start to end of each of the series `numbers` that has any. `numbers` must ascend."""
         places, times, values = self.block(numbers, start, end)
         if len(times):
             for number, row in zip(numbers[places].tolist(), values, strict=True):
@@ -166,7 +166,7 @@ Part: TypeAlias = Run | Table
 
 
 class Columns(NamedTuple):
-    """Some columns of a table."""
+    """The columns of a table for the series that a selector matches."""
 
     table: Table
     rows: NDArray[np.intp]

@@ -29,13 +29,15 @@ _LIMITS = tuple(float(np.iinfo(width).max) for width in _WIDTHS)
 
 
 def encode(part: Part, bounds: bytes) -> bytes:
-    """Return the bytes of samples. The checksum includes the bounds, which are the other columns of the row."""
+    """Return the bytes of samples. The checksum includes `bounds`, the other columns of the row in `segments`."""
     body = bytes([_TABLE]) + _encode_table(part) if isinstance(part, Table) else bytes([_RUN]) + encode_batch(part)
     return zlib.crc32(body, zlib.crc32(bounds)).to_bytes(_CHECKSUM, "little") + body
 
 
 def decode(data: bytes, bounds: bytes, numbers: NDArray[np.int32] | None = None) -> Part | None:
-    """Decode the samples of some series (`numbers` must ascend), or of all; return None if the segment has none.
+    """Decode the samples of the series `numbers`, which must ascend (None: all series).
+
+    Return None if the segment has no sample of these series.
 
     Raises:
         DamagedError: the bytes are damaged.

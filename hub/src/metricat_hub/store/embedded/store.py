@@ -166,7 +166,7 @@ class EmbeddedStore:
         return ()
 
     def iterate(self, matchers: Sequence[Matcher], start: int, end: int, tier: Tier = "raw") -> Iterator[Series]:
-        """Yield all matching series, sorted by metric name, without limits. `tier` is preferred: see `plan`."""
+        """Yield all matching series, sorted by metric name, without limits. For `tier`, see `selection.iterate`."""
         return selection.iterate(self._core, matchers, start, end, tier)
 
     def append_any_age(self, batch: Batch) -> Appended:

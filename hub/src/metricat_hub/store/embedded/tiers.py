@@ -134,7 +134,7 @@ def column_part(chunk: Chunk, part: slice) -> Chunk:
 
 
 def filled(points: Chunk, name: str) -> Values:
-    """Return a column of points; if it is missing, return its values for points with one sample each."""
+    """Return a column of points. If the points lack the column, return its values for one sample in each point."""
     if name in points.columns:
         return points.columns[name]
     count = len(points.times)

@@ -43,7 +43,10 @@ _Key = tuple[int, int, bytes]
 
 
 class BlockCache:
-    """A cache of blocks by window, its version and series. It drops the least recently used first. Thread-safe."""
+    """A cache of blocks by window, version of the window, and series. Least recently used blocks are dropped first.
+
+    Thread-safe.
+    """
 
     def __init__(self, most_bytes: int = BLOCK_BYTES) -> None:
         self._most = most_bytes

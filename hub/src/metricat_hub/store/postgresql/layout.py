@@ -35,7 +35,7 @@ class Layout(Protocol):
         ...
 
     def insert(self, connection: Connection, series: NDArray[np.int32], times: Times, values: Values) -> None:
-        """Store sorted samples in one transaction. Existing samples of the same series and time are not replaced."""
+        """Store samples, sorted by series and time, in one transaction. Stored samples are not replaced."""
         ...
 
     def raw(

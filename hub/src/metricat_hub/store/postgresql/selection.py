@@ -60,7 +60,10 @@ def select(state: State, matchers: Sequence[Matcher], start: int, end: int, hint
 
 
 def iterate(state: State, matchers: Sequence[Matcher], start: int, end: int, tier: Tier) -> Iterator[Series]:
-    """Yield the matching series sorted by metric name, without limits. Only a few are in memory at a time."""
+    """Yield the matching series sorted by metric name, without limits. Only a few are in memory at a time.
+
+    `tier` is the preferred tier: see `embedded.selection.plan`.
+    """
     layout = state.ready()
     numbers, labels = registry.match(state, matchers, start, end)
     names: dict[str, list[int]] = {}

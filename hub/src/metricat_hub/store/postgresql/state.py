@@ -188,18 +188,18 @@ def _try_lock(connection: Connection) -> bool:
 
 
 def encode_labels(labels: Labels) -> bytes:
-    """Return the exact labels as JSON."""
+    """Return the labels for the column `encoded` of the table `series`: as JSON, without a change."""
     return msgspec.json.encode(labels)
 
 
 def decode_labels(data: bytes) -> Labels:
-    """Return the labels of a row."""
+    """Return the labels from the column `encoded` of the table `series`."""
     # nosemgrep: json-of-others -- the hub wrote it
     return tuple((name, value) for name, value in msgspec.json.decode(data, type=list[tuple[str, str]]))
 
 
 def as_json(labels: Labels) -> str:
-    """Return the labels as a JSON object that jsonb accepts."""
+    """Return the labels for the column `labels` of the table `series`: a JSON object that jsonb accepts."""
     return msgspec.json.encode({storable(name): storable(value) for name, value in labels}).decode()
 
 
@@ -214,7 +214,7 @@ def is_storable(text: str) -> bool:
 
 
 def name_filter(values: Iterator[tuple[str, str]]) -> str:
-    """Return a JSON object that the labels of a row must contain."""
+    """Return the JSON object that the column `labels` of a row must contain to have these labels."""
     return msgspec.json.encode(dict(values)).decode()
 
 

@@ -209,7 +209,7 @@ class PostgresStore:
         return _again_if_lost(lambda: selection.select(self._state, matchers, start, end, hints))
 
     def iterate(self, matchers: Sequence[Matcher], start: int, end: int, tier: Tier = "raw") -> Iterator[Series]:
-        """Yield all matching series, sorted by metric name, without limits. `tier` is preferred: see `plan`."""
+        """Yield all matching series, sorted by metric name, without limits. For `tier`, see `selection.iterate`."""
         return selection.iterate(self._state, matchers, start, end, tier)
 
     def series(self, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[Labels]:

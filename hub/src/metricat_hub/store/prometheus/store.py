@@ -147,7 +147,7 @@ class PrometheusStore:
         return None
 
     def metrics(self) -> Sequence[Sample]:
-        """Return no metrics: the server has its own."""
+        """Return no metrics: the server exposes its own metrics."""
         return ()
 
     def problems(self) -> Sequence[str]:
