@@ -19,7 +19,7 @@ _MOST_REQUESTS = 16
 
 @dataclass(frozen=True)
 class Agent:
-    """The pod of an agent that may respond to scrapes."""
+    """A running agent: the node, the pod, and the port and protocol of its metrics."""
 
     node: str
     namespace: str
@@ -66,7 +66,10 @@ def find(api: ApiServer, targets: Iterable[ClusterTarget]) -> list[Agent]:
 
 
 def scrape(api: ApiServer, agent: Agent, collectors: Sequence[str]) -> Page | str:
-    """Return the samples of these collectors, or the reason for their absence."""
+    """Scrape an agent; return its samples, or the reason for a failure.
+
+    The samples are those of ``collectors``, or of all collectors if one of these is disabled.
+    """
     query = urlencode([("collect[]", name) for name in collectors])
     try:
         try:
@@ -78,9 +81,9 @@ def scrape(api: ApiServer, agent: Agent, collectors: Sequence[str]) -> Page | st
             content = api.pod(agent.namespace, agent.pod, agent.port, "/metrics", tls=agent.tls)
     except ApiError as error:
         if isinstance(error.__cause__, TimeoutError):
-            return "the agent did not respond in time"
+            return f"the agent did not respond within {api.seconds:g} s"
         if why := lacks_credentials(error, tls=agent.tls):
-            return f"the agent {why}, which the proxy does not send: {error}. Query its Prometheus instead"
+            return f"the agent {why}, which the proxy does not send: {error}. Query Prometheus instead"
         return str(error)
     return parse(content.decode(errors="replace"), time.monotonic())
 
@@ -98,7 +101,7 @@ def lacks_credentials(error: ApiError, *, tls: bool) -> str:
 
 
 def scrape_all(api: ApiServer, agents: Sequence[Agent], collectors: Sequence[str]) -> dict[Agent, Page | str]:
-    """Scrape agents with a limited number of requests at the same time."""
+    """Scrape agents, at most 16 at the same time. Return for each its samples, or the reason for a failure."""
     if not agents:
         return {}
     with ThreadPoolExecutor(min(_MOST_REQUESTS, len(agents))) as pool:

@@ -21,7 +21,7 @@ class Parser(ArgumentParser):
 
 
 def parser(module: Any, name: str, program: str) -> ArgumentParser:
-    """Return the parser of a command."""
+    """Return the argparse parser of a command that another package adds."""
     commands = Parser(prog=program).add_subparsers()
     module.add_parser(commands)
     found: ArgumentParser = commands.choices[name]

@@ -31,7 +31,7 @@ class AlertRule:
 
 @dataclass(frozen=True)
 class Firing:
-    """One time that a rule would have fired, for one series."""
+    """A period in which a rule would have fired, for one series."""
 
     rule: AlertRule
     labels: Mapping[str, str]
@@ -79,14 +79,14 @@ def _rules(groups: Iterable[Mapping[str, Any]], step: float) -> Iterable[AlertRu
 
 
 def begins(prometheus: PrometheusClient, target: Target, start: float, end: float, step: float) -> float | None:
-    """Return the first time in the range with a series of the target's recording rules, or None."""
+    """Return the first time from start to end with a series of the target's recording rules, or None (in seconds)."""
     selector = f'namespace="{target.namespace}",service="{naming.child(target.name)}"'
     found = prometheus.evaluations(f"count({HISTORY}{{{selector}}})", start, end, step)
     return min((times[0] for times in found.values()), default=None)
 
 
 def firings(prometheus: PrometheusClient, rule: AlertRule, start: float, end: float) -> list[Firing]:
-    """Return every time that the rule would have fired between start and end, the earliest first."""
+    """Return each period from start to end (in seconds) in which the rule would have fired, the earliest first."""
     found = [
         Firing(rule, dict(labels), episode)
         for labels, times in prometheus.evaluations(rule.expr, start, end, rule.timing.step).items()

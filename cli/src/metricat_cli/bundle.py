@@ -57,7 +57,7 @@ class _Part:
 def collect(api: ApiServer, namespace: str, limits: Limits) -> list[File]:
     """Return the files of the archive, sorted by name. The file `errors.txt` names each part that is missing.
 
-    `namespace` restricts the targets; empty: all.
+    `namespace` restricts the targets; empty: the targets of all namespaces.
 
     Raises:
         CommandError: the API server does not respond.
@@ -94,7 +94,7 @@ def collect(api: ApiServer, namespace: str, limits: Limits) -> list[File]:
 
 
 def archive(files: Iterable[File], folder: str, at: float) -> bytes:
-    """Return a .tar.gz of the files in this folder, with this time of modification."""
+    """Return a .tar.gz of the files in a folder. `at` is their time of modification, in seconds since 1970 (UTC)."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
         for one in files:

@@ -85,18 +85,23 @@ def one(file: str) -> FileTarget:
     """
     found = read(file)
     if len(found) != 1:
-        raise CommandError(f"{file} holds {len(found)} objects of kind {naming.KIND}. Use a file with exactly one")
+        shown = _shown(file)
+        raise CommandError(f"{shown} holds {len(found)} objects of kind {naming.KIND}. Use a file with exactly one")
     [target] = found
     if not target.name:
-        raise CommandError(f"{file}: the {naming.KIND} has no metadata.name. Use the name of the existing target")
+        raise CommandError(f"{target.file}: the {naming.KIND} has no metadata.name. Set it to the name of the target")
     if target.parsed.spec is None or target.parsed.errors:
-        raise CommandError(f"{file}: " + "; ".join(target.parsed.errors))
+        raise CommandError(f"{target.file}: " + "; ".join(target.parsed.errors))
     return target
+
+
+def _shown(file: str) -> str:
+    return "standard input" if file == STDIN else file
 
 
 def _documents(file: str) -> tuple[str, list[dict[str, Any]]]:
     """Return the name of a file in messages, and its documents."""
-    shown = "standard input" if file == STDIN else file
+    shown = _shown(file)
     try:
         text = sys.stdin.read() if file == STDIN else Path(file).read_text()
         found = yaml.load_all(text, _Loader)  # nosemgrep: yaml-without-safe-loader -- a SafeLoader

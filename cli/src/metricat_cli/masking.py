@@ -50,8 +50,8 @@ def masked_text(text: str) -> str:
 def masked(value: Any) -> Any:
     """Return an object of the API server without secret values and without `managedFields`.
 
-    Strings below keys that name secrets become `***`, as do the values of such environment variables. A Secret keeps
-    its metadata only.
+    Strings below keys that name secrets become `***`, as do the values of environment variables and HTTP headers whose
+    names do. A Secret keeps its metadata only.
     """
     if isinstance(value, dict):
         if value.get("kind") == "Secret" and "data" in value:

@@ -48,12 +48,12 @@ class Migration:
         self.notes.append(Note(value, outcome, message))
 
     def set(self, value: str, path: str, content: Any) -> None:
-        """Set a field of the spec, if this version has it and the operator accepts its content."""
+        """Set a field of the spec if the operator accepts its content. Note the outcome of the chart's value."""
         *parents, last = path.split(".")
         self._set(value, parents, last, content)
 
     def set_key(self, value: str, path: str, key: str, content: Any) -> None:
-        """Set a key of a map of the spec. The key may contain dots."""
+        """Set a key of a map of the spec as `set` does. The key may contain dots."""
         self._set(value, path.split("."), key, content)
 
     def _set(self, value: str, parents: Sequence[str], last: str, content: Any) -> None:
@@ -76,7 +76,7 @@ class Migration:
 
 
 def migrate(values: Mapping[str, Any], release: str = "") -> Migration:
-    """Return the migration of a release's own values. `release` is its name, if known."""
+    """Return the migration of the values that a release sets. `release` is the name of the release, if known."""
     done = Migration()
     if SUBCHART in values or "nodeExporter" in values or "prometheusOperator" in values:
         _stack(done, values, release)

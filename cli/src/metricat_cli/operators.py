@@ -38,7 +38,7 @@ class InstalledOperator:
 
     @property
     def replicas(self) -> int:
-        """The number of pods that it should have."""
+        """The number of pods that the Deployment should have."""
         return int(self.manifest["spec"].get("replicas", 1))
 
     @property
@@ -54,15 +54,15 @@ class InstalledOperator:
 
 
 def find(api: ApiServer, namespace: str = "") -> list[InstalledOperator]:
-    """Return the operators of a namespace, or of all, sorted by name."""
+    """Return the operators of a namespace (empty: of all namespaces), sorted by namespace and name."""
     found = [InstalledOperator(one) for one in api.list(namespaced("apps/v1", "deployments", namespace), LABEL)]
     return sorted(found, key=str)
 
 
 def leader(api: ApiServer, operator: str) -> tuple[str, float] | None:
-    """Return the holder of the Lease of NAMESPACE/NAME and the seconds since its end; None without a holder.
+    """Return the holder of an operator's Lease NAMESPACE/NAME, and the seconds since the Lease expired.
 
-    The seconds are negative while the Lease is valid.
+    The seconds are negative while the Lease is valid. The result is None if the Lease has no holder.
     """
     namespace, _, name = operator.partition("/")
     lease = api.find(namespaced("coordination.k8s.io/v1", "leases", namespace, name))

@@ -18,6 +18,13 @@ As = Annotated[str, typer.Option("--as", metavar="USER", help="user to impersona
 Namespace = Annotated[
     str, typer.Option("-n", "--namespace", metavar="NAME", help="namespace (default: that of the context)")
 ]
+AnyNamespace = Annotated[str, typer.Option("-n", "--namespace", metavar="NAME", help="namespace (default: all)")]
+NamespaceOfName = Annotated[
+    str,
+    typer.Option(
+        "-n", "--namespace", metavar="NAME", help="namespace (default: all; with a name, that of the context)"
+    ),
+]
 AllNamespaces = Annotated[bool, typer.Option("-A", "--all-namespaces", help="all namespaces")]
 Prometheus = Annotated[
     str,
@@ -31,7 +38,7 @@ _OPENED: list[ApiServer] = []
 
 
 def cluster(kubeconfig: str, context: str, impersonate: str, *, seconds: float = 30.0) -> ApiServer:
-    """Return the API server that the options select. `close_connections` closes it.
+    """Return the API server that the options of the command line select. `close_connections` closes its connections.
 
     `seconds` is the time limit of each response.
     """
@@ -40,7 +47,7 @@ def cluster(kubeconfig: str, context: str, impersonate: str, *, seconds: float =
 
 
 def close_connections() -> None:
-    """Close the connections of the command that ends."""
+    """Close all connections that `cluster` opened."""
     while _OPENED:
         _OPENED.pop().close()
 
@@ -55,14 +62,14 @@ def scope(api: ApiServer, namespace: str, *, everywhere: bool) -> str:
 
 
 def one_of(option: str, value: str, *choices: str) -> str:
-    """Return the value if it is one of the choices."""
+    """Return the value of an option; raise `ArgumentError` if it is not one of the choices."""
     if value not in choices:
         raise ArgumentError(f"invalid {option} {value!r}; use {', '.join(choices[:-1])} or {choices[-1]}")
     return value
 
 
 def watch(render: Callable[[], str], seconds: float) -> None:
-    """Print the text again and again until Ctrl-C: on a terminal in place, otherwise each time that it changes."""
+    """Print the text of `render` every `seconds` until Ctrl-C: on a terminal in place, otherwise only if it changes."""
     from rich.console import Console  # noqa: PLC0415 -- 0.1 s, only with --watch
     from rich.live import Live  # noqa: PLC0415 -- as above
     from rich.text import Text  # noqa: PLC0415 -- as above

@@ -1,4 +1,4 @@
-"""Client of Prometheus' HTTP API (prometheus.io/docs/prometheus/latest/querying/api) for long ranges."""
+"""Client of Prometheus' HTTP API (prometheus.io/docs/prometheus/latest/querying/api): queries, alerts, targets."""
 
 import http.client
 import json
@@ -19,6 +19,7 @@ _SECONDS = 120
 _MOST_BYTES = 256 << 20
 """Of one response, as for responses of the API server."""
 _MOST_ERROR = 64 << 10
+NO_RESULT = "is not a result of the Prometheus API"
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,8 @@ class PrometheusClient:
 
     def evaluations(self, expr: str, start: float, end: float, step: float) -> dict[Labels, list[float]]:
         """Return, for each series of the expression's result, the times from start to end at which it had a value.
+
+        Times are in seconds since 1970 (UTC), `step` is in seconds.
 
         Raises:
             CommandError: Prometheus cannot be reached or does not return a result.
@@ -77,7 +80,9 @@ class PrometheusClient:
         try:
             return json.loads(answer)["data"]
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise CommandError(f"{url} does not respond like Prometheus. Set --prometheus to its base URL") from error
+            raise CommandError(
+                f"{url}: the response {NO_RESULT}. Set --prometheus to the base URL of Prometheus"
+            ) from error
 
 
 def _error_text(body: bytes) -> str:

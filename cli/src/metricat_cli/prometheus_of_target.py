@@ -8,7 +8,7 @@ from urllib.parse import urlencode, urlsplit
 
 from metricat_cli.cluster import ApiServer
 from metricat_cli.errors import CommandError
-from metricat_cli.prometheus import PrometheusClient
+from metricat_cli.prometheus import NO_RESULT, PrometheusClient
 from metricat_cli.targets import ClusterTarget
 
 
@@ -31,13 +31,17 @@ class ProxiedPrometheus(PrometheusClient):
         try:
             return json.loads(content)["data"]
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise CommandError(f"{self.url} does not respond like Prometheus. Set --prometheus to its URL") from error
+            raise CommandError(
+                f"{self.url}: the response {NO_RESULT}. Set --prometheus of metricat check or metricat alerts to the "
+                "URL of Prometheus"
+            ) from error
 
 
 def client(api: ApiServer, targets: Iterable[ClusterTarget]) -> PrometheusClient | None:
     """Return the first Prometheus that the statuses of targets name with a URL; None if none is named.
 
-    A pod of the cluster queries it directly: its ServiceAccount may not use the proxy.
+    If the command runs in a pod, the client connects to Prometheus directly: the pod's ServiceAccount may not use the
+    proxy.
     """
     for target in targets:
         for one in target.status.get("prometheuses") or []:

@@ -22,8 +22,8 @@ class _Dumper(yaml.SafeDumper):
 
 
 UNKNOWN_LABELS = (
-    "no labels are set in {fields}. The operator may add labels there, by which a Prometheus selects the objects. They "
-    "depend on the Prometheus objects of the cluster"
+    "no labels are set in {fields}. The operator may add labels there, by which a Prometheus selects the objects. "
+    "These labels depend on the Prometheus objects of the cluster"
 )
 
 

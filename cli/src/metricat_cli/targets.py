@@ -11,6 +11,8 @@ from metricat_operator import naming
 from metricat_operator.conditions import Condition, ConditionType
 
 INSTALL = "helm install metricat charts/metricat -n monitoring --create-namespace"
+CREATE = "kubectl apply -f examples/minimal.yaml"
+"""A command that creates a MonitoringTarget."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class ClusterTarget:
         return {one.type: one for one in found if one}
 
     def holds(self, kind: ConditionType) -> str:
-        """Return the status of a condition: True, False or Unknown."""
+        """Return the status of a condition: True, False or Unknown (also if the target does not have the condition)."""
         condition = self.conditions.get(kind)
         return condition.status if condition else "Unknown"
 
@@ -72,10 +74,12 @@ class ClusterTarget:
 
 
 def find(api: ApiServer, namespace: str = "", name: str = "") -> list[ClusterTarget]:
-    """Return the MonitoringTargets of a namespace, or of all, sorted by name; with a name, that one.
+    """Return the MonitoringTargets of a namespace (empty: of all), sorted by namespace and name.
+
+    A name selects the targets with this name.
 
     Raises:
-        CommandError: the cluster has no such kind, or no target with this name.
+        CommandError: the cluster does not serve MonitoringTargets, or the namespace has no target with this name.
     """
     path = namespaced(naming.API_VERSION, naming.PLURAL, namespace, name if namespace else "")
     try:
@@ -90,6 +94,15 @@ def find(api: ApiServer, namespace: str = "", name: str = "") -> list[ClusterTar
         raise CommandError(f"Metricat is not installed in this cluster. Run: {INSTALL}") from error
     targets = sorted(map(ClusterTarget, found), key=lambda one: (one.namespace, one.name))
     return [one for one in targets if not name or one.name == name]
+
+
+def none_found(namespace: str = "", name: str = "") -> str:
+    """Return the sentence that no MonitoringTarget exists: in a namespace (empty: in any), with a name (empty: any)."""
+    if name:
+        return f"No MonitoringTarget has the name {name}."
+    if namespace:
+        return f"The namespace {namespace} has no MonitoringTarget."
+    return "No MonitoringTarget exists, so no node is monitored."
 
 
 def installed(api: ApiServer) -> bool:

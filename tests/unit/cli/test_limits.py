@@ -75,9 +75,9 @@ def test_response_of_prometheus_above_the_limit_is_refused(monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"[" * 100_000, "does not respond like Prometheus"),
-        (b"[]", "does not respond like Prometheus"),
-        (b"\xff", "does not respond like Prometheus"),
+        (b"[" * 100_000, "is not a result of the Prometheus API. Set --prometheus"),
+        (b"[]", "is not a result of the Prometheus API. Set --prometheus"),
+        (b"\xff", "is not a result of the Prometheus API. Set --prometheus"),
     ],
 )
 def test_broken_response_of_prometheus_is_an_error_of_the_command(content: bytes, message: str) -> None:

@@ -39,9 +39,8 @@ def operator(api: ApiServer, only: str = "") -> Iterator[Check]:
     yield Check(OPERATOR, name)
     found = [one for one in operators.find(api, only.partition("/")[0]) if not only or str(one) == only]
     if not found:
-        yield Check(
-            OPERATOR, "an operator is deployed", State.FAILED, "No Deployment of an operator exists.", targets.INSTALL
-        )
+        message = f"The operator {only} has no Deployment." if only else "No operator has a Deployment."
+        yield Check(OPERATOR, "an operator is deployed", State.FAILED, message, targets.INSTALL)
         return
     for one in found:
         yield from _deployed(api, one)

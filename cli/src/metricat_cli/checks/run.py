@@ -45,8 +45,10 @@ def run(api: ApiServer, scope: Scope, prometheus: PrometheusClient | None = None
         return
     if not found:
         state = State.FAILED if scope.require_target else State.WARNING
-        message = "No MonitoringTarget exists, so no node is monitored."
-        yield Check("targets", NO_TARGET, state, message, "kubectl apply -f examples/minimal.yaml")
+        message = targets.none_found(scope.namespace, scope.name)
+        if scope.operator:
+            message = f"No MonitoringTarget exists that the operator {scope.operator} manages."
+        yield Check("targets", NO_TARGET, state, message, targets.CREATE)
     for target in found:
         manager = str(target.status.get("operator") or "")
         yield from conditions(target, stopped=bool(manager) and operators.runs(api, manager) is False)

@@ -42,7 +42,11 @@ def _scrape(api: ApiServer, target: ClusterTarget) -> Check:
     number = sum(1 for line in page.splitlines() if line and not line.startswith(b"#"))
     if not number:
         return Check(
-            section, _AGENT, State.FAILED, f"{name} returns no sample.", f"kubectl logs -n {target.namespace} {name}"
+            section,
+            _AGENT,
+            State.FAILED,
+            f"The pod {name} returns no sample.",
+            f"kubectl logs -n {target.namespace} {name}",
         )
     return Check(section, _AGENT, message=f"{name}: {number} samples")
 

@@ -29,9 +29,9 @@ def conditions(target: ClusterTarget, *, stopped: bool = False) -> Iterator[Chec
     """Yield one check for each condition of the target. `stopped`: its operator does not run."""
     section = str(target)
     if not target.conditions or not target.current:
-        what = "an earlier spec" if target.conditions else "no spec: the operator has not written it yet"
+        earlier, none = "The status describes an earlier spec.", "The operator has not written a status yet."
         logs = f"kubectl logs -n {_place(target)} --tail=50"
-        yield Check(section, "the status is current", State.FAILED, f"The status describes {what}.", logs)
+        yield Check(section, "the status is current", State.FAILED, earlier if target.conditions else none, logs)
         return
     if stopped:
         namespace, _, name = str(target.status["operator"]).partition("/")

@@ -41,7 +41,7 @@ class ApiServer:
     def __init__(self, credentials: Credentials, seconds: float = _SECONDS) -> None:
         """`seconds` is the time limit for each response."""
         self.credentials = credentials
-        self._seconds = seconds
+        self.seconds = seconds
         self._url = urlsplit(credentials.server)
         self._context = _tls(credentials) if self._url.scheme == "https" else None
         self._threads = threading.local()
@@ -88,7 +88,7 @@ class ApiServer:
         return self.read(f"/api/v1/namespaces/{namespace}/pods/{name}/proxy{path}")
 
     def read(self, path: str, query: Mapping[str, str] | None = None) -> bytes:
-        """Return the body of a successful response."""
+        """Return the body of the response to GET; raise `ApiError` for an error status, or without a response."""
         target = f"{self._url.path}{path}{'?' + urlencode(query) if query else ''}"
         for again in (True, False):
             connection = self._connection()
@@ -138,8 +138,8 @@ class ApiServer:
         proxy = _proxy(self.credentials, host)
         first = (proxy.hostname or "", proxy.port or 80) if proxy else (host, port)
         if self._context is None:
-            return http.client.HTTPConnection(*first, timeout=self._seconds)
-        connection = _Connection(*first, timeout=self._seconds, context=self._context)
+            return http.client.HTTPConnection(*first, timeout=self.seconds)
+        connection = _Connection(*first, timeout=self.seconds, context=self._context)
         connection.server_name = self.credentials.server_name or host
         if proxy:
             connection.set_tunnel(host, port)
@@ -149,7 +149,7 @@ class ApiServer:
         if isinstance(error, ssl.SSLCertVerificationError):
             why, remedy = error.verify_message, "Check certificate-authority-data in the kubeconfig"
         elif isinstance(error, TimeoutError):
-            why, remedy = f"no response within {self._seconds:g} s", "Check the network, or a VPN"
+            why, remedy = f"no response within {self.seconds:g} s", "Check the network or the VPN"
         else:
             why = getattr(error, "strerror", None) or str(error) or type(error).__name__
             remedy = "Check the server of the kubeconfig, and: kubectl cluster-info"
@@ -224,7 +224,7 @@ def namespaced(group: str, plural: str, namespace: str = "", name: str = "") -> 
 
 
 def connect(kubeconfig: str = "", context: str = "", impersonate: str = "", seconds: float = _SECONDS) -> ApiServer:
-    """Return the API server of a kubeconfig's context, or in a pod without a kubeconfig the pod's API server."""
+    """Return the API server of a kubeconfig's context; in a pod without a kubeconfig, that of the pod's cluster."""
     from metricat_cli.cluster.kubeconfig import load  # noqa: PLC0415 -- the other modules need no kubeconfig
 
     return ApiServer(load(os.environ, kubeconfig=kubeconfig, context=context, impersonate=impersonate), seconds)

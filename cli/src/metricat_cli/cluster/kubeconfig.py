@@ -131,7 +131,7 @@ def _of_context(config: Mapping[str, Any], context: str, impersonate: str) -> Cr
         raise CommandError("the kubeconfig has no current context. Run: kubectl config use-context NAME")
     if name not in config["contexts"]:
         known = ", ".join(sorted(config["contexts"])) or "none"
-        raise CommandError(f"the context {name} does not exist. The kubeconfig has: {known}")
+        raise CommandError(f"the context {name} does not exist. The kubeconfig has the contexts: {known}")
     chosen = config["contexts"][name]
     cluster, user = config["clusters"].get(chosen.get("cluster")), config["users"].get(chosen.get("user"), {})
     if not cluster or not cluster.get("server"):

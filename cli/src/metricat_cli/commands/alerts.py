@@ -25,7 +25,7 @@ _UID = re.compile(r"\bpod ([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{
 
 def command(
     *,
-    namespace: options.Namespace = "",
+    namespace: options.AnyNamespace = "",
     all_namespaces: options.AllNamespaces = False,
     pending: Annotated[bool, typer.Option("--pending", help="also list pending alerts, which do not fire yet")] = False,
     output: Annotated[str, typer.Option("-o", "--output", metavar="FORMAT", help="table, json or yaml")] = "table",
@@ -37,7 +37,7 @@ def command(
     """List the alerts of the MonitoringTargets that fire now, the most severe first, with their descriptions.
 
     The alerts come from the Prometheus of the targets, through the proxy of the API server. Without a namespace, the
-    command lists those of all namespaces.
+    command lists the alerts of all namespaces.
     """
     options.one_of("--output", output, "table", "json", "yaml")
     url = arguments.url(prometheus) if prometheus else ""

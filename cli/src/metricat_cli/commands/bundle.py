@@ -18,7 +18,7 @@ def command(
         str,
         typer.Option("-f", "--file", metavar="FILE", help="archive to write (default: metricat-bundle-TIME.tar.gz)"),
     ] = "",
-    namespace: options.Namespace = "",
+    namespace: options.AnyNamespace = "",
     all_namespaces: options.AllNamespaces = False,
     tail: Annotated[
         int, typer.Option("--tail", metavar="NUMBER", min=1, max=100_000, help="lines of each log, from its end")
@@ -62,9 +62,11 @@ def command(
         typer.echo(structured({"file": "" if dry_run else str(path), "contents": contents}, output))
         return
     typer.echo(table([["SIZE", "FILE"], *([format_bytes(len(one.content)), one.name] for one in files)]))
-    missing = next((one.content.count(b"\n") for one in files if one.name == "errors.txt"), 0)
-    if missing:
-        typer.echo(f"\nParts that could not be read: {missing}. See errors.txt.")
+    errors = next((one.content.decode() for one in files if one.name == "errors.txt"), "")
+    if errors:
+        lines = errors.splitlines()
+        details = "\n".join(["", *lines]) if dry_run else " The file errors.txt in the archive lists them."
+        typer.echo(f"\nParts that could not be read: {len(lines)}.{details}")
     typer.echo("\nNo archive is written: --dry-run." if dry_run else f"\nWritten: {path}. Read it before you share it.")
 
 

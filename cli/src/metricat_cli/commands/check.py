@@ -27,7 +27,7 @@ _PAUSE = 2.0
 def command(
     *,
     name: Annotated[str, typer.Argument(metavar="NAME", help="name of one MonitoringTarget")] = "",
-    namespace: options.Namespace = "",
+    namespace: options.NamespaceOfName = "",
     all_namespaces: options.AllNamespaces = False,
     operator: Annotated[
         str, typer.Option("--operator", metavar="NAMESPACE/NAME", help="check only this operator and its targets")

@@ -22,7 +22,15 @@ def command(
         str, typer.Option("--release", metavar="NAME", help="read the values of this Helm release in the cluster")
     ] = "",
     name: Annotated[str, typer.Option("--name", metavar="NAME", help="name of the MonitoringTarget")] = "nodes",
-    namespace: options.Namespace = "",
+    namespace: Annotated[
+        str,
+        typer.Option(
+            "-n",
+            "--namespace",
+            metavar="NAME",
+            help="namespace of target and release (default: monitoring; with --release, that of the context)",
+        ),
+    ] = "",
     strict: Annotated[bool, typer.Option("--strict", help="exit with 1 if a value cannot be carried over")] = False,
     output: Annotated[str, typer.Option("-o", "--output", metavar="FORMAT", help="yaml or json")] = "yaml",
     kubeconfig: options.Kubeconfig = "",

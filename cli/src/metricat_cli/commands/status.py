@@ -19,7 +19,7 @@ _COLORS = {"True": "green", "False": "red", "Unknown": "yellow"}
 def command(
     *,
     name: Annotated[str, typer.Argument(metavar="NAME", help="name of one MonitoringTarget")] = "",
-    namespace: options.Namespace = "",
+    namespace: options.NamespaceOfName = "",
     all_namespaces: options.AllNamespaces = False,
     output: Annotated[
         str, typer.Option("-o", "--output", metavar="FORMAT", help="table, wide, json or yaml")
@@ -40,7 +40,9 @@ def command(
 
     def render() -> str:
         found = targets.find(api, place, name)
-        return text(found, api) if output in ("table", "wide") and not found else _rendered(found, api, output)
+        if not found and output in ("table", "wide"):
+            return f"{targets.none_found(place, name)} Run: {targets.CREATE}"
+        return _rendered(found, api, output)
 
     if watch:
         options.watch(render, _SECONDS)
@@ -80,8 +82,6 @@ def summary(target: ClusterTarget, *, runs: bool | None) -> dict[str, Any]:
 
 def text(found: Sequence[ClusterTarget], api: ApiServer, *, wide: bool = False) -> str:
     """Return a table of the targets, and below it the conditions that do not hold."""
-    if not found:
-        return "No MonitoringTarget exists, so no node is monitored. Run: kubectl apply -f examples/minimal.yaml"
     header = ["NAMESPACE", "NAME", "NODES", "READY", "UNCOVERED", "SCRAPED", "ACCEPTED", "MONITORED", "AGE"]
     rows = [header + (["OPERATOR", "PROMETHEUS"] if wide else [])]
     rows += [_row(one, api, wide=wide) for one in found]
@@ -122,7 +122,7 @@ def _problems(target: ClusterTarget, *, runs: bool | None) -> list[str]:
 
 
 def not_holding(target: ClusterTarget) -> list[Condition]:
-    """Return the conditions that are not true, without the summaries."""
+    """Return the conditions whose status is not True, without those that summarize other conditions."""
     return [one for one in target.conditions.values() if one.holds is not True and not one.type.parts]
 
 

@@ -66,7 +66,7 @@ _PROCESS_ORDER: Mapping[str, Callable[[ProcessUsage], float]] = {
 def command(
     *,
     what: Annotated[str, typer.Argument(metavar="nodes|processes", help="what to show")] = "nodes",
-    namespace: options.Namespace = "",
+    namespace: options.AnyNamespace = "",
     all_namespaces: options.AllNamespaces = False,
     node: Annotated[
         list[str] | None, typer.Option("--node", metavar="NAME", help="show only this node; may be given several times")
@@ -167,7 +167,8 @@ class _Sampler:
         """Return the running agents, and the nodes that lack one."""
         known = targets.find(self.api, self._namespace)
         if not known:
-            raise CommandError("no MonitoringTarget exists. Run: kubectl apply -f examples/minimal.yaml")
+            text = targets.none_found(self._namespace)
+            raise CommandError(f"{text[:1].lower()}{text[1:]} Run: {targets.CREATE}")
         found = [one for one in agents.find(self.api, known) if not self._nodes or one.node in self._nodes]
         covered = {one.node for one in found}
         lacking = [
