@@ -40,18 +40,19 @@ class FilesystemCollector(Collector):
 
     exclude_mount_points: Regex | None = Field(
         default=None,
-        description="Regular expression: matching mount points are excluded. Default: the pattern built into the "
-        "agent (docs/reference/agent.md).",
+        description="Regular expression that excludes matching mount points. Default: the agent's pattern "
+        "(docs/reference/agent-metrics.md).",
     )
     include_mount_points: Regex | None = Field(
         default=None,
-        description="Regular expression: include only matching mount points. excludeMountPoints then has no default.",
+        description="Regular expression: include only matching mount points. With it, excludeMountPoints has no "
+        "default.",
     )
     exclude_fs_types: Regex | None = Field(
         default=None,
         alias="excludeFSTypes",
-        description="Regular expression: matching filesystem types are excluded. Default: the pattern built into the "
-        "agent (docs/reference/agent.md).",
+        description="Regular expression that excludes matching filesystem types. Default: the agent's pattern "
+        "(docs/reference/agent-metrics.md).",
     )
     include_fs_types: Regex | None = Field(
         default=None,
@@ -67,8 +68,8 @@ class DeviceCollector(Collector):
 
     exclude_devices: Regex | None = Field(
         default=None,
-        description="Regular expression: matching devices are excluded. Default: the pattern built into the "
-        "agent (docs/reference/agent.md).",
+        description="Regular expression that excludes matching devices. Default: the agent's pattern "
+        "(docs/reference/agent-metrics.md).",
     )
     include_devices: Regex | None = Field(
         default=None,
@@ -121,7 +122,7 @@ class ProbeCollector(Collector):
 class Collectors(Model):
     """The agent's collectors."""
 
-    cpu: Collector = Field(default=Collector(), description="CPU time of each core by mode.")
+    cpu: Collector = Field(default=Collector(), description="CPU time of each CPU by mode.")
     loadavg: Collector = Field(default=Collector(), description="Load averages.")
     meminfo: Collector = Field(default=Collector(), description="Memory and swap.")
     diskstats: DeviceCollector = Field(default=DeviceCollector(), description="Counters of block devices.")

@@ -49,7 +49,10 @@ def selected(claims: Iterable[Claim]) -> tuple[Requirements, ...]:
 
 
 def owners(wanted: Requirements, older: Iterable[Claim], nodes: Iterable[Mapping[str, str]]) -> Counter[str]:
-    """Count the nodes that match `wanted` and that an older target owns, by that target; `nodes` holds their labels."""
+    """Count the nodes that match `wanted` and belong to an older target, by the NAMESPACE/NAME of that target.
+
+    `nodes` has the labels of each node.
+    """
     ranked = [(str(one), one.selects) for one in by_age(older) if one.selects is not None]
     meant = [labels for labels in nodes if matches(wanted, labels)]
     owners = (next((name for name, selects in ranked if matches(selects, labels)), None) for labels in meant)

@@ -72,9 +72,9 @@ def contradict(one: Requirement, other: Requirement) -> bool:
 def disjoint_filter(wanted: Requirements, others: Iterable[Requirements]) -> tuple[Requirements, ...]:
     """Return `others`, simplified: among the nodes that match `wanted`, the result selects the same nodes as `others`.
 
-    Selectors that share no node with `wanted` are dropped, and so are requirements that all its nodes meet. If another
-    selector matches all of them, the result is one empty selector. Selectors that each require values of the same label
-    become one. So any number of targets that divide the nodes by a label needs a single term.
+    The function drops selectors that share no node with `wanted`, and requirements that all nodes of `wanted` meet. If
+    a selector in `others` matches all nodes of `wanted`, the result is one empty selector. Selectors that each require
+    values of the same label become one. So any number of targets that divide the nodes by a label needs a single term.
     """
     values: dict[str, set[str]] = {}
     found: set[Requirements] = set()

@@ -50,7 +50,7 @@ class UncoveredNode(Model):
     """A selected node without a ready agent."""
 
     node: str = Field(description="The node's name.")
-    pool: str = Field(default="", description="The pool that owns it.")
+    pool: str = Field(default="", description="The pool that owns the node.")
     reason: str = Field(description="Reason in CamelCase, for programs.")
     message: str = Field(default="", description="Cause and remedy, for people.")
 
@@ -62,7 +62,8 @@ class PrometheusAddress(Model):
     name: str = Field(description="Name of the Prometheus object.")
     url: str = Field(
         default="",
-        description="URL of its API in the cluster; empty if it has several shards or listens on loopback only.",
+        description="URL of the API in the cluster; empty if the Prometheus has several shards or listens on loopback "
+        "only.",
     )
 
 

@@ -39,7 +39,8 @@ class WebSettings(Model):
     )
     prometheus_client_secret_name: ObjectName = Field(
         default="",
-        description="Secret with Prometheus' client certificate (tls.crt, tls.key), signed by that CA. Default: none.",
+        description="Secret with Prometheus' client certificate (tls.crt, tls.key), signed by the CA in "
+        "clientCASecretName. Default: none.",
     )
     basic_auth_secret_name: ObjectName = Field(
         default="",

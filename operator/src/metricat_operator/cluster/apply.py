@@ -44,7 +44,7 @@ class ClaimLostError(Exception):
 
 
 class NameConflictError(Exception):
-    """An object of that name belongs to another owner."""
+    """An object with the name of a child object exists and belongs to another owner."""
 
 
 class Applier:

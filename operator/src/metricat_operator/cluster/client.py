@@ -148,8 +148,8 @@ class Client:
     async def connect(cls, on_request: OnRequest = _ignore_request, permit: LeaderCheck = _ALWAYS_LEADER) -> Self:
         """Connect with the pod's ServiceAccount or, outside a pod, with the kubeconfig (`$KUBECONFIG`).
 
-        Apply, patch and delete require the permit when they are sent. Without it, or if the API server refuses them for
-        lack of it, they raise `NotLeaderError`.
+        Apply, patch and delete raise `NotLeaderError` if `permit` is not held when they are sent, or if the API server
+        rejects them because another process is the leader.
         """
         return cls(await _read_configuration(), on_request, permit, _read_configuration)
 
@@ -399,7 +399,7 @@ def as_yaml(manifest: Manifest) -> str:
 
 
 def _invalid(method: str, path: str, error: Exception) -> ApiError:
-    message = f"{method} {path}: the response is not the API server's: {error}. Check the proxies before it"
+    message = f"{method} {path}: the response is not the API server's: {error}. Check the proxies in front of it"
     return ApiError(0, Reason.UNREACHABLE, message)
 
 

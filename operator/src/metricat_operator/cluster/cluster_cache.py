@@ -31,7 +31,8 @@ def _ignore_deletion(_target: Manifest) -> None:
 class ClusterCache:
     """Watches nodes, agent pods, children and Prometheus objects, and enqueues the targets that each change affects.
 
-    `namespaces` limits the watches of targets and their objects; `queried_namespaces` those of the pods of Prometheus.
+    `namespaces` limits the watches of agent pods and managed objects, `queried_namespaces` those of the pods of
+    Prometheus and of the Prometheus Operator. MonitoringTargets are watched in all namespaces.
     """
 
     def __init__(
@@ -120,7 +121,7 @@ class ClusterCache:
         return target_claims.older_claims(self.targets, target, self.watches)
 
     def watches(self, namespace: str) -> bool:
-        """Return whether this operator watches the targets of the namespace."""
+        """Return whether this operator reconciles the targets of the namespace."""
         return self._namespaces == ALL_NAMESPACES or namespace in self._namespaces
 
     def _on_target_changed(self, target: Manifest) -> None:

@@ -30,6 +30,11 @@ _REVIEW_SECONDS = 15.0
 
 _CRD_RETRY_SECONDS = 600.0
 """Seconds until a claim is written again after a CRD without the field dropped it."""
+_OLD_CRD = (
+    f"the CRD {naming.PLURAL}.{naming.GROUP} is older than this operator and has no status.operator, so operators of "
+    "other releases cannot detect which operator manages a target; update the CRDs: "
+    "kubectl apply --server-side --force-conflicts -f crds"
+)
 
 
 @dataclass(frozen=True)
@@ -42,7 +47,11 @@ class OtherOperator:
 
 
 def decide(me: str, target: Manifest, others: Iterable[OtherOperator]) -> OperatorClaim:
-    """Return which operator manages the target: an older version, then the annotation, then the claim, then `me`."""
+    """Return which operator manages the target.
+
+    The order of precedence is: an operator of an older version, the operator that the annotation names, the operator
+    that claims the target in its status, `me`.
+    """
     metadata = target["metadata"]
     named = (metadata.get("annotations") or {}).get(naming.OPERATOR_ANNOTATION, "")
     holder = claimed_by(target)
@@ -131,7 +140,7 @@ class OtherOperators:
     def claim_was_dropped(self) -> None:
         """Note that the API server dropped a claim: the CRD is older than this operator."""
         if self._is_stored():
-            log.warning("the CRD has no status.operator, so claims are not stored; update the CRDs", retry_seconds=600)
+            log.warning(_OLD_CRD, retry_seconds=int(_CRD_RETRY_SECONDS))
         self._not_stored_until = self._clock() + _CRD_RETRY_SECONDS
 
     def _is_stored(self) -> bool:

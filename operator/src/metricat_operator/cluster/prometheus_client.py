@@ -78,7 +78,7 @@ async def query_prometheus(
         return await _query(api, query)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise QueryError(
-            Reason.INVALID_RESPONSE, f"{root} does not respond like a Prometheus: {text(repr(error))}"
+            Reason.INVALID_RESPONSE, f"{root}: the response is not a result of the Prometheus API: {text(repr(error))}"
         ) from error
 
 

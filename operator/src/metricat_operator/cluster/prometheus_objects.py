@@ -1,4 +1,4 @@
-"""Pods and flags of the Prometheus Operator and its instances, and its rejections of our objects."""
+"""Pods and flags of the Prometheus Operator, the pods of its instances, and its rejections of managed objects."""
 
 import re
 from collections.abc import Iterable, Iterator

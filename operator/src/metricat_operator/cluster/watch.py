@@ -156,7 +156,9 @@ class Cache:
                     left = _SHORT_SECONDS - (time.monotonic() - began)
                     if left > 0 and version == before:
                         raise ApiError(
-                            0, Reason.UNREACHABLE, "the stream ended at once. Check the proxies before the API server"
+                            0,
+                            Reason.UNREACHABLE,
+                            "the stream ended at once. Check the proxies in front of the API server",
                         )
                     await asyncio.sleep(max(left, 0))
         finally:

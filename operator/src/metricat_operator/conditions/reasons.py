@@ -177,8 +177,8 @@ class Reason(StrEnum):
     CLAIM_NOT_STORED = (
         "ClaimNotStored",
         _claimed(
-            "The CRD is older than the operator and has no `status.operator`. An operator of another release cannot "
-            "detect that the target has an operator.",
+            "The CRD of MonitoringTargets is older than the operator and has no `status.operator`. Operators of other "
+            "releases cannot detect that the target has an operator.",
             "Update the CRDs: `kubectl apply --server-side --force-conflicts -f crds`",
         ),
     )

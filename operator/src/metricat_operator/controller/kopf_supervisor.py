@@ -38,7 +38,7 @@ _MAX_STALL_SECONDS = 120.0
 
 @dataclass
 class KopfSupervisor:
-    """kopf's watch of the MonitoringTargets of an operator.
+    """Runs kopf's watch of MonitoringTargets, and starts kopf again when it ends or stalls.
 
     `own_signals` is called after each start of kopf, which replaces the signal handlers by its own.
     """

@@ -35,17 +35,17 @@ class PrometheusOperator:
         return not any("$(" in value for values in self.flags.values() for value in values)
 
     def manages(self, kind: str, namespace: str, controller: str = "") -> bool:
-        """Return whether it manages such an instance; `controller` is the ID in the annotation of the instance."""
+        """Return whether the operator manages an instance of this kind; `controller` is the ID in its annotation."""
         return self.flags.get(_CONTROLLER_ID, frozenset({""})) == {controller} and self._within(
             _INSTANCE_NAMESPACES[kind], namespace
         )
 
     def watches(self, kind: str, namespace: str) -> bool:
-        """Return whether it watches objects of this kind in the namespace."""
+        """Return whether the operator watches objects of this kind in the namespace."""
         return self._within(_OBJECT_NAMESPACES.get(kind, _NAMESPACES), namespace)
 
     def namespace_flags(self) -> str:
-        """Return its flags that limit namespaces, as on a command line."""
+        """Return the operator's flags that limit namespaces, as on a command line."""
         limits = sorted(
             (flag, ",".join(sorted(values))) for flag, values in self.flags.items() if flag != _CONTROLLER_ID
         )

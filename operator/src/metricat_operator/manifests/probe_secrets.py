@@ -17,7 +17,7 @@ def path(secret: MountedKey) -> str:
 
 
 def volumes(probe: ProbeCollector) -> list[Manifest]:
-    """Return the volume. The kubelet waits for a missing Secret and reports it in an event."""
+    """Return the volume with all keys, if any. The kubelet waits for a missing Secret and reports it in an event."""
     keys: dict[str, set[str]] = {}
     for secret in _used(probe):
         keys.setdefault(secret.name, set()).add(secret.key)

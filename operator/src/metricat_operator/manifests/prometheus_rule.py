@@ -1,4 +1,4 @@
-"""The PrometheusRules with Metricat's groups, and the one with the user's."""
+"""The PrometheusRules with Metricat's rule groups, and the PrometheusRule with the user's groups."""
 
 import json
 from collections.abc import Mapping, Sequence

@@ -18,7 +18,7 @@ _COUNTS = {
 
 
 def left_families(left: Mapping[tuple[str, str], OperatorClaim]) -> Iterator[Metric]:
-    """Yield the targets that this operator leaves to others, by namespace and name. Only the leader has them."""
+    """Yield the metric of the targets in `left`, which this operator leaves to others. Only the leader exports them."""
     family = GaugeMetricFamily(
         "metricat_target_managed_by_other",
         "Always 1, for each target that this operator watches and leaves to the operator of another release.",

@@ -37,7 +37,7 @@ def node_not_ready(node: Node) -> Cause:
 
 
 def taint_not_tolerated(taint: Taint) -> Cause:
-    """Return the cause for a node with such a taint: the DaemonSet controller creates no pod for it."""
+    """Return the cause for a node with a taint that its agents do not tolerate: the DaemonSet has no pod there."""
     return Reason.TAINT_NOT_TOLERATED, (
         f"The node has the taint {taint}. Tolerate it in spec.agent.tolerations or in the tolerations of the pool, or "
         f"exclude the node "

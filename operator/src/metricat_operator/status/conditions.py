@@ -85,8 +85,8 @@ def _claim_finding(target: Manifest, claim: OperatorClaim) -> Finding:
         return Finding(holds=False, reason=claim.reason, message=message)
     if not claim.stored:
         message = (
-            f"{manages}, but the CRD has no status.operator, so other operators cannot detect it. Update the CRDs: "
-            "kubectl apply --server-side --force-conflicts -f crds"
+            f"{manages}, but the CRD {naming.PLURAL}.{naming.GROUP} has no status.operator, so other operators cannot "
+            "detect that. Update the CRDs: kubectl apply --server-side --force-conflicts -f crds"
         )
         return Finding(holds=False, reason=Reason.CLAIM_NOT_STORED, message=message)
     if claim.not_found:
@@ -97,7 +97,7 @@ def _claim_finding(target: Manifest, claim: OperatorClaim) -> Finding:
         return Finding(holds=False, reason=Reason.OPERATOR_NOT_FOUND, message=message)
     if claim.others:
         message = (
-            f"{manages}. Operators of other releases watch its namespace too, and do not change the target: "
+            f"{manages}. Other operators also watch the namespace {namespace}, but do not change the target: "
             f"{_and(claim.others)}. Let only one operator watch the namespace (chart value operator.namespaces), or "
             f"name one: {annotate}={claim.operator}"
         )

@@ -50,7 +50,7 @@ FILESYSTEM: tuple[Family, ...] = (
 
 @dataclass(frozen=True)
 class Replay:
-    """Scenarios as series of these families. The recording rules whose names match `recorded` are evaluated."""
+    """Scenarios as series of `families` over `days` days. `recorded` matches the names of the rules to record."""
 
     scenarios: Sequence[Scenario]
     families: tuple[Family, ...]

@@ -25,7 +25,7 @@ def spec(team: int) -> Manifest:
 
 
 def children(team: int) -> list[Manifest]:
-    """Return a small target's children without owner: the garbage collector would delete them immediately."""
+    """Return a small target's children without owner reference, because the garbage collector deletes orphans."""
     accepted = parse(spec(team)).spec
     assert accepted is not None
     built = build_children(Context(f"t{team}", NAMESPACE, "-", accepted, "metricat/agent:bench"))

@@ -77,12 +77,12 @@ class OperatorProcess:
     process: subprocess.Popen[bytes]
 
     def memory(self, field: str = "VmRSS") -> float:
-        """Return its resident memory in MiB: the current (`VmRSS`) or the maximum (`VmHWM`)."""
+        """Return the operator's resident memory in MiB: the current (`VmRSS`) or the maximum (`VmHWM`)."""
         lines = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith(f"{field}:")) / 1024
 
     def cpu(self) -> float:
-        """Return the CPU seconds that it used."""
+        """Return the CPU seconds that the operator used."""
         fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 
 class Capability(IntEnum):
-    """Numbers of the capabilities that a cluster with nodes uses. It also works without CAP_SYS_RESOURCE."""
+    """Numbers of the capabilities that a cluster with nodes uses. The cluster also works without CAP_SYS_RESOURCE."""
 
     CAP_NET_ADMIN = 12
     CAP_SYS_ADMIN = 21

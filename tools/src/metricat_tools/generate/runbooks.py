@@ -32,7 +32,7 @@ _WHERE = (
 
 
 def page(alert: Alert, before: str) -> str:
-    """Return the page. Keep the hand-written part of `before`."""
+    """Return the runbook of an alert. Keep the hand-written part of `before`, its earlier text."""
     by_hand = before.partition(BY_HAND)[2]
     parts = [
         f"# {alert.name}\n\n{_NOTE}",

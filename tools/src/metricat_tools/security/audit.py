@@ -18,7 +18,7 @@ def audit() -> None:
     """Check every list of pinned packages.
 
     Raises:
-        ToolError: a package has a known vulnerability, or the data cannot be reached. The latter is never a success.
+        ToolError: a package has a known vulnerability, or the data about vulnerabilities cannot be reached.
     """
     found = [*_python(), *_npm()]
     if found:
@@ -44,7 +44,7 @@ def python_findings(report: Mapping[str, Any]) -> Iterator[str]:
     """Yield the vulnerabilities of a report of pip-audit.
 
     Raises:
-        ToolError: pip-audit skipped a package. It does so without an error when it cannot reach the data.
+        ToolError: pip-audit skipped a package. pip-audit does so without an error when it cannot reach its data.
     """
     for package in report["dependencies"]:
         if why := package.get("skip_reason"):

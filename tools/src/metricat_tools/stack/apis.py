@@ -96,7 +96,7 @@ class AlertmanagerApi:
     namespace: str = NAMESPACE
 
     def alerts(self, name: str = "") -> list[ActiveAlert]:
-        """Return its current alerts, all or those with this name."""
+        """Return Alertmanager's current alerts, all or those with this name."""
         query = {"filter": f'alertname="{name}"'} if name else {}
         answer = self.kubectl.through(self.namespace, self.service, "/api/v2/alerts", query)
         return [ActiveAlert(alert["labels"], alert["annotations"], alert["status"]["state"]) for alert in answer]

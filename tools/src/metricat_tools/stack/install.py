@@ -35,7 +35,7 @@ def install_stack(kubectl: Kubectl) -> None:
 
 
 def reload_now(kubectl: Kubectl) -> None:
-    """Make kubelet update Prometheus' configuration now: it does so once a minute and when the pod changes."""
+    """Annotate the pod of Prometheus, so that the kubelet updates its configuration now instead of within a minute."""
     for pod in kubectl.items("pods", "--namespace", NAMESPACE, "--selector=prometheus=demo"):
         if "deletionTimestamp" not in pod["metadata"]:
             with contextlib.suppress(KubectlError):  # the pod may be gone by now

@@ -58,7 +58,7 @@ class Kubectl:
             raise
 
     def apply(self, manifests: str, *, manager: str = FIELD_MANAGER) -> None:
-        """Apply YAML documents server-side, as this field manager."""
+        """Apply YAML documents server-side, as the field manager `manager`; take over fields of other managers."""
         self.run(
             "apply", "--server-side", "--force-conflicts", f"--field-manager={manager}", "-f", "-", stdin=manifests
         )

@@ -59,7 +59,7 @@ class _Encoded:
 
 
 def ensure(nodes: int, series: int, days: int, report: Callable[[str], None]) -> Path:
-    """Return a data directory with this history. It is created at the first use, in the cache outside the checkout."""
+    """Return a data directory with `days` days of `nodes` nodes with `series` series each. Create it if needed."""
     folder = cache.root() / "bench" / f"hub-{nodes}-{series}-{days}-{_VERSION}"
     if not folder.is_dir():
         made = folder.with_suffix(".new")
