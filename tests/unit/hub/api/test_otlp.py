@@ -62,7 +62,7 @@ def send(hub: Hub, body: object) -> Answer:
         ({"name": "m", "histogram": {"dataPoints": [{}], "aggregationTemporality": 1}}, 1, "m: delta temporality"),
         ({"name": "m", "sum": {"dataPoints": [POINT]}}, 1, "m: the aggregation temporality is not supported"),
         ({"name": "m", "exponentialHistogram": {"dataPoints": [{}]}}, 1, "m: exponential histograms are not supported"),
-        ({"name": "m"}, 1, "m: the metric has no data, or an unknown type"),
+        ({"name": "m"}, 1, "m: the metric has no data, or an unknown type; send a gauge"),
         ({"name": "--", "gauge": {"dataPoints": [POINT]}}, 1, "'--' has no character that a metric name may have"),
         (
             {"name": "m", "gauge": {"dataPoints": [{**POINT, "timeUnixNano": str((NOW + 10**7) * 1_000_000)}]}},

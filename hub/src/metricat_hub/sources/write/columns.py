@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -64,15 +65,17 @@ def checked(pairs: Iterable[tuple[str, str]]) -> Labels:
     if "" in names:
         raise _error("empty label name", found)
     if len(names) < len(found):
-        raise _error("duplicate label name", found)
+        twice = next(before[0] for before, after in pairwise(found) if before[0] == after[0])
+        raise _error(f"duplicate label name {twice[:50]!r}", found)
     if model_labels.NAME not in names:
         raise _error(f"missing metric name (label {model_labels.NAME})", found)
     if len(found) > MAX_LABELS:
         raise _error(f"{len(found)} labels, more than the limit of {MAX_LABELS}", found)
     if max(map(len, names)) > MAX_NAME or max([len(value) for _, value in found]) > MAX_VALUE:
         long = next(name for name, value in found if len(name) > MAX_NAME or len(value) > MAX_VALUE)
-        limits = f"{MAX_NAME} characters for the name and {MAX_VALUE} for the value"
-        raise _error(f"the label {long[:50]} exceeds the limits: {limits}", found)
+        raise _error(
+            f"the label {long[:50]!r} has a name above {MAX_NAME} or a value above {MAX_VALUE} characters", found
+        )
     return tuple(found)
 
 

@@ -267,7 +267,7 @@ class Head:
     """Parts with the newest samples. The owner must lock all methods. The returned parts are immutable."""
 
     def __init__(self, before: Head | None = None) -> None:
-        """Begin empty. A batch with the series of a batch in the head `before` becomes a row of a table at once."""
+        """Begin empty. A batch with the series of a batch in the head `before` becomes a row of a table immediately."""
         self._large: list[Part] = []
         self._small: list[Run] = []
         self._tables: dict[bytes, _GrowingTable] = {}

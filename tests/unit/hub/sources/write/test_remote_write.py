@@ -120,7 +120,7 @@ def test_histograms_and_exemplars_are_counted(version: str) -> None:
         ([], "missing metric name"),
         ([("job", "a")], "missing metric name"),
         ([("__name__", "")], "missing metric name"),
-        ([("__name__", "a"), ("b", "1"), ("b", "2")], "duplicate label name"),
+        ([("__name__", "a"), ("b", "1"), ("b", "2")], "duplicate label name 'b'"),
         ([("__name__", "a"), ("", "1")], "empty label name"),
         ([("__name__", "a"), *((f"l{number}", "x") for number in range(128))], "129 labels"),
         ([("__name__", "a" * 9000)], "8192 characters"),

@@ -93,7 +93,7 @@ class _Decoder:
         temporality = int(content.get("aggregationTemporality", 0))
         is_counter = kind == "sum" and bool(content.get("isMonotonic"))
         if not kind:
-            self._reject(name, 1, "the metric has no data, or an unknown type")
+            self._reject(name, 1, "the metric has no data, or an unknown type; send a gauge, sum, histogram or summary")
         elif kind == "exponentialHistogram":
             self._reject(name, len(points), "exponential histograms are not supported; send explicit buckets")
         elif kind in ("sum", "histogram") and temporality != _CUMULATIVE:

@@ -117,13 +117,13 @@ def from_json(data: bytes) -> Message:
     except msgspec.DecodeError as error:
         raise DecodeError(f"the body is not JSON: {error}") from None
     if not isinstance(found, dict):
-        raise DecodeError("the body is not a JSON object")
+        raise DecodeError("the body is not a JSON object; send an ExportMetricsServiceRequest")
     return found
 
 
 def _message(name: str, data: bytes, begin: int, end: int, depth: int) -> Message:
     if depth > _MOST_DEPTH:
-        raise DecodeError(f"messages are nested deeper than {_MOST_DEPTH}")
+        raise DecodeError(f"messages are nested deeper than {_MOST_DEPTH} levels; send attributes with fewer levels")
     schema = _SCHEMA[name]
     found: Message = {}
     for number, kind, at, stop in fields(data, begin, end):
