@@ -156,7 +156,7 @@ def test_token_of_a_deleted_service_account_is_rejected(cluster: Cluster, review
 
 def test_hub_without_its_role_gives_no_access(control_plane: ControlPlane, cluster: Cluster, tmp_path: Path) -> None:
     weak = Reviews(api_server(control_plane, tmp_path, token(cluster, "weak")))
-    with pytest.raises(AccessUnavailableError, match="Bind the chart's ClusterRole of the hub to it"):
+    with pytest.raises(AccessUnavailableError, match="Bind the chart's ClusterRole of the hub to this ServiceAccount"):
         client(weak, token(cluster, "weak"))
 
 

@@ -16,7 +16,7 @@ class AccountError(HubError):
 
 
 class NotFoundError(AccountError):
-    """The user or the key does not exist."""
+    """The user, the key or the session does not exist."""
 
 
 class ConflictError(AccountError):

@@ -97,7 +97,7 @@ def _missing_right(principal: Principal, scope: Scope) -> str:
             f"the user {principal.name} may not patch monitoringtargets.metricat.dev in all namespaces, which this "
             "change needs; ask an administrator to bind the chart's ClusterRole of the hub's editors"
         )
-    return f"users of Kubernetes never have the scope {scope}; use an API key of the hub with it"
+    return f"users of Kubernetes never have the scope {scope}; use an API key of the hub with this scope"
 
 
 class ApiKeys:

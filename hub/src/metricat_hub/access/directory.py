@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Directory:
-    """Users, API keys, sessions and signing keys by ID. Reads never block: each update replaces a whole mapping."""
+    """Users, API keys, sessions and signing keys by ID. Lookups never wait: `read` and `refresh` replace mappings."""
 
     def __init__(self, database: AccountDatabase, now: Callable[[], int]) -> None:
         """Read the database. `now` returns milliseconds."""

@@ -121,7 +121,10 @@ class LineLog:
                 data = data[os.write(self._file, data) :]
         except OSError as error:
             self.dropped += count
-            self._error = f"the {self.name} log loses entries: {self._path or 'standard error'}: {error.strerror}"
+            self._error = (
+                f"the {self.name} log loses entries: {self._path or 'standard error'}: {error.strerror}. "
+                "Check the disk, and the permissions of the file."
+            )
         else:
             self._error = ""
 

@@ -101,7 +101,9 @@ class OidcLogin:
             tokens = await client.fetch_access_token(self._redirect, code=code, code_verifier=pending.verifier)
             claims: Mapping[str, Any] | None = await client.parse_id_token(tokens, nonce=pending.nonce, leeway=_SKEW)
         except HTTPError as error:
-            raise AccessUnavailableError(f"{self._settings.issuer}: {error}. Retry later.") from None
+            raise AccessUnavailableError(
+                f"cannot get tokens from {self._settings.issuer}: {error}. Retry later."
+            ) from None
         except (OAuthError, JoseError, ValueError, KeyError) as error:
             raise AuthenticationError(f"the login is not valid: {error}; start again at /api/v1/oidc/login") from None
         if claims is None or not claims.get("sub"):
@@ -148,7 +150,9 @@ class OidcLogin:
         try:
             metadata = await client.load_server_metadata()
         except (HTTPError, ValueError) as error:
-            raise AccessUnavailableError(f"{settings.issuer}: {error}. Check --oidc.issuer, or retry later.") from None
+            raise AccessUnavailableError(
+                f"cannot read the metadata of {settings.issuer}: {error}. Check --oidc.issuer, or retry later."
+            ) from None
         if metadata.get("issuer", "").rstrip("/") != settings.issuer:
             raise AccessUnavailableError(
                 f"{settings.issuer} has the issuer {metadata.get('issuer')!r} in its metadata. "

@@ -34,11 +34,11 @@ class Accounts:
 
     @classmethod
     def open(cls, folder: Path, now: Callable[[], int]) -> Accounts:
-        """Open the accounts of a data directory; raise `AccountError`. `now` returns milliseconds."""
+        """Open the accounts of a data directory; raise `AccountError` if it fails. `now` returns milliseconds."""
         return cls(Directory.open(folder, now))
 
     def refresh(self) -> None:
-        """Load changes of other processes, store when keys were last used, and remove expired entries once in a while.
+        """Load changes of other processes, store when keys were last used, and once an hour remove expired entries.
 
         It also writes audit entries of other processes to the audit log. It blocks.
         """

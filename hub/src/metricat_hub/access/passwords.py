@@ -37,7 +37,9 @@ def check_new(password: str, name: str) -> None:
     if not SHORTEST <= len(password) <= LONGEST:
         raise AccountError(f"the password has {len(password)} characters; choose {SHORTEST} to {LONGEST}")
     if len(set(password)) < 5 or name.casefold() in password.casefold():
-        raise AccountError("the password is easy to guess; choose one without repetition and without the user's name")
+        raise AccountError(
+            "the password is easy to guess; choose one with at least 5 different characters, without the user's name"
+        )
 
 
 def hash_password(password: str) -> str:

@@ -1,4 +1,4 @@
-"""The connection to Redis, which hubs share for rate limits and answers. The hub works without it.
+"""The connection to Redis, which hubs share for rate limits and cached responses. The hub works without Redis.
 
 The package redis needs 4.4 MiB, so it is imported only if `redis.url` is set.
 """
@@ -30,7 +30,7 @@ class RedisConnection:
     """Keys and scripts in Redis. Every error of Redis raises `RedisUnavailableError`."""
 
     def __init__(self, url: str, prefix: str = "metricat:", clock: Callable[[], float] = time.monotonic) -> None:
-        """Connect at the first use."""
+        """Prepare the connection, which the first use opens. Every key begins with `prefix`."""
         from redis.asyncio import Redis  # noqa: PLC0415 -- 4.4 MiB
         from redis.asyncio.retry import Retry  # noqa: PLC0415 -- 4.4 MiB
         from redis.backoff import NoBackoff  # noqa: PLC0415 -- 4.4 MiB
@@ -81,12 +81,13 @@ class RedisConnection:
             found = await work()
         except self._errors as error:
             self._next = self._clock() + _RETRY_SECONDS
-            if not self.problem:
-                _LOG.warning("%s does not respond: %s", self._shown, redacted(str(error)))
+            is_first = not self.problem
             self.problem = (
                 f"{self._shown} does not respond: {redacted(str(error))}. Until it does, this hub counts requests and "
                 "caches answers in its own memory. Check redis.url and the Redis server."
             )
+            if is_first:
+                _LOG.warning("%s", self.problem)
             raise RedisUnavailableError from error
         if self.problem:
             _LOG.warning("%s responds again", self._shown)

@@ -43,7 +43,7 @@ _TOKEN = re.compile(r"metricat-refresh_[A-Za-z0-9_-]{43}")
 
 
 class SessionError(AuthenticationError):
-    """The user name, the password or the refresh token is wrong. The user must log in again."""
+    """The user name, the password or the refresh token is wrong, or the session has ended. The user must log in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,10 @@ class Sessions:
         return await to_thread.run_sync(self.start, await self.verify(name, password, address), client)
 
     async def verify(self, name: str, password: str, address: str) -> User:
-        """Return the user if the password is valid. A failure takes equally long. The errors are those of `log_in`."""
+        """Return the user if the password is valid. The errors are those of `log_in`.
+
+        An unknown user name takes as long as a wrong password, so that clients cannot find the names of users.
+        """
         self.throttle.begin(name, address, self._directory.now())
         user = await self._threads.run(partial(self._check_password, name, password))
         if user is None:
@@ -104,7 +107,12 @@ class Sessions:
         return self._tokens(user, session, refresh)
 
     async def refresh(self, token: str) -> Tokens:
-        """Replace a refresh token, and return a new access token; raise `SessionError` or `ConflictError`."""
+        """Replace a refresh token, and return the new tokens.
+
+        Raises:
+            SessionError: the token is not valid, has expired or was used twice, or its session has ended.
+            ConflictError: another request has replaced the token in the last 10 seconds.
+        """
         return await to_thread.run_sync(self._refresh, token)
 
     def _refresh(self, token: str) -> Tokens:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T", bound="Claims")
 MINUTES = 10
-"""Lifetime of an access token in seconds."""
+"""Lifetime of an access token in minutes."""
 _LIFETIME = MINUTES * 60
 _ROTATION = 30 * 86_400_000
 """Milliseconds after which a new signing key replaces the current one."""
@@ -83,7 +83,7 @@ class Signer:
         return AccessToken(self.sign(AccessClaims(sub=user, sid=session, **common)), _LIFETIME)
 
     def common(self, audience: str, seconds: int) -> dict[str, Any]:
-        """Return the claims that every token has."""
+        """Return the claims that every token has; `seconds` is the lifetime of the token."""
         now = self._directory.now() // 1000
         return {
             "iss": self._issuer,
@@ -116,7 +116,7 @@ class Signer:
             raise TokenError("its claims are of another kind") from None
         now = self._directory.now() / 1000
         if (claims.iss, claims.aud) != (self._issuer, audience) or claims.iat > now + _SKEW:
-            raise TokenError("it is not for this use")
+            raise TokenError("another hub issued it, or it is for another use")
         if claims.exp <= now:
             raise ExpiredTokenError("it has expired")
         return claims
@@ -129,7 +129,10 @@ class Signer:
         return key
 
     def maintain(self) -> None:
-        """Create the first signing key, or rotate it when due; remove keys whose tokens have all expired. It blocks."""
+        """Create the first signing key, or rotate it when due. It blocks.
+
+        Also remove expired sessions and refresh tokens, and signing keys whose access tokens have all expired.
+        """
         now = self._directory.now()
         keys = [key for key in self._directory.signing_keys.values() if key.retired is None]
         if not keys or keys[-1].created <= now - _ROTATION:

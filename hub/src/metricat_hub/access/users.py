@@ -34,7 +34,7 @@ class UserStore:
         self._database = directory.database
 
     def all(self) -> Sequence[User]:
-        """Return all users, by name."""
+        """Return all users, sorted by name."""
         self._directory.refresh()
         return sorted(self._directory.users.values(), key=lambda user: user.name.casefold())
 
@@ -90,6 +90,7 @@ class UserStore:
 
         Raises:
             NotFoundError: no user has this name.
+            AccountError: the password is too weak.
             StaleVersionError: the stored user has another version than `version`.
             ConflictError: no active administrator would be left, or the user logs in at an identity provider.
         """

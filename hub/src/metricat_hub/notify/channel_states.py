@@ -49,7 +49,7 @@ class ChannelStates:
             failed_since, state.failing_since, state.error = state.failing_since, 0, ""
             state.last_success = self._clock()
         if failed_since:
-            _LOG.info("receiver %s works again", ", ".join(name))
+            _LOG.info("receiver %s, channel %s: works again", *name)
 
     def count_delivered(self, name: ChannelName, warning: str = "") -> None:
         """Count a delivered notification. `warning` is an error of a part of it, such as a rejected recipient."""
@@ -57,7 +57,7 @@ class ChannelStates:
         with self._lock:
             self._states[name].delivered += 1
         if warning:
-            _LOG.warning("receiver %s: the notification was delivered, but: %s", ", ".join(name), warning)
+            _LOG.warning("receiver %s, channel %s: the notification was delivered, but: %s", *name, warning)
 
     def count_failed(self, name: ChannelName, error: str) -> None:
         """Count a failed attempt that the hub will repeat."""
@@ -69,8 +69,8 @@ class ChannelStates:
             state.failing_since = state.failing_since or self._clock()
         if is_first:
             _LOG.warning(
-                "receiver %s: %s. The hub retries. Check the receiver's settings if the error persists.",
-                ", ".join(name),
+                "receiver %s, channel %s: %s. The hub retries. Check the receiver's settings if the error persists.",
+                *name,
                 error,
             )
 
@@ -81,9 +81,9 @@ class ChannelStates:
             state.error = error
             state.dead += 1
         _LOG.error(
-            "receiver %s: notification %s is now a dead letter: %s. Correct the cause, and retry the dead letter by "
-            "the API.",
-            ", ".join(name),
+            "receiver %s, channel %s: notification %s is now a dead letter: %s. Correct the cause, and retry all dead "
+            "letters with: POST /api/v1/notifications/dead-letters/retry",
+            *name,
             title,
             error,
         )

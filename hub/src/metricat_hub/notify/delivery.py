@@ -96,7 +96,7 @@ class Delivery:
             folder: the data directory.
             clock: returns milliseconds since 1970-01-01 UTC.
             log: the history of alerts, which gets the final results.
-            trends: returns the last hour of an alert's value.
+            trends: returns the values of an alert's expression in the last hour.
             policy: when to try again.
 
         Raises:
@@ -208,14 +208,14 @@ class Delivery:
         return {name: self._states.get(name) for name in names}
 
     def dead_letters(self, after: int = 0, most: int = 100) -> Sequence[Entry]:
-        """Return at most `most` dead letters with a number below `after`, the newest first; 0: from the newest."""
+        """Return at most `most` dead letters with an ID below `after`, the newest first; 0: begin with the newest."""
         return self._queue.dead(after, most)
 
     def retry(self, number: int) -> None:
         """Move a dead letter back to the queue, with age and number of attempts reset.
 
         Raises:
-            NoDeliveryError: no dead letter has the number.
+            NoDeliveryError: no dead letter has this ID.
         """
         self._revive(self._queue.dead_letter(number))
 
@@ -230,7 +230,7 @@ class Delivery:
         """Delete a dead letter.
 
         Raises:
-            NoDeliveryError: no dead letter has the number.
+            NoDeliveryError: no dead letter has this ID.
         """
         self._queue.remove(self._queue.dead_letter(number))
 
@@ -350,8 +350,9 @@ class Delivery:
         except Exception as error:  # noqa: BLE001 -- the next interval repeats it
             if not self._stopping:
                 _LOG.error(
-                    "receiver %s: firing alerts could not be sent again: %s. The hub retries at the next interval.",
-                    ", ".join(name),
+                    "receiver %s, channel %s: firing alerts could not be sent again: %s. The hub retries at the next "
+                    "interval.",
+                    *name,
                     error,
                 )
 
@@ -364,7 +365,11 @@ class Delivery:
                 one.entry = entry
             is_done = self._settle(one)
         except Exception as error:  # noqa: BLE001 -- an unexpected error must not lose the message
-            _LOG.exception("notification %s: %s", one.entry.id, type(error).__name__)
+            _LOG.exception(
+                "notification %s: unexpected %s; the hub retries. Report this error.",
+                one.entry.id,
+                type(error).__name__,
+            )
             is_done, delay = False, self._policy.most
         with self._changed:
             one.in_flight = False
@@ -436,8 +441,8 @@ class Delivery:
                 self._queue.update(entry)
         except StoreUnavailableError as error:
             if not self._stopping and not self._problem:
-                _LOG.error("notifications: %s", error)
-            self._problem = f"the results of notifications cannot be stored: {error} The hub retries"
+                _LOG.error("cannot store the results of notifications: %s", error)
+            self._problem = f"the results of notifications cannot be stored: {error} The hub retries."
             return False
         self._problem = ""
         return True
@@ -476,7 +481,7 @@ class Delivery:
             self._queue.clean(now - _DEAD_AGE, _MOST_DEAD)
             self._queue.forget_identities(now - KEPT_IDENTITIES)
         except StoreUnavailableError as error:
-            _LOG.error("notifications: %s", error)
+            _LOG.error("cannot remove old notifications: %s", error)
 
 
 def _delay(attempts: int, retry_after: float | None, policy: RetryPolicy) -> float:

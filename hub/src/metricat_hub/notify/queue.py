@@ -139,7 +139,7 @@ class Queue:
             return added
 
     def waiting(self) -> list[Entry]:
-        """Return in order the deliveries that wait for an attempt, or whose result is not in the alert history yet."""
+        """Return the deliveries that wait for an attempt, or for the alert history, the oldest first."""
         return self._select("state = 'waiting' OR reported = 0 ORDER BY id")
 
     def notification(self, entry: Entry) -> Notification | None:
@@ -171,7 +171,7 @@ class Queue:
             _drop_body(db, entry.notification)
 
     def dead(self, after: int = 0, most: int = 100) -> list[Entry]:
-        """Return at most `most` dead letters with a number below `after`, the newest first; 0: from the newest.
+        """Return at most `most` dead letters with an ID below `after`, the newest first; 0: begin with the newest.
 
         Dead letters whose result is not in the alert history yet are left out.
         """
@@ -180,10 +180,10 @@ class Queue:
         return self._select("state = 'dead' AND reported = 1 ORDER BY id DESC LIMIT ?", most)
 
     def dead_letter(self, number: int) -> Entry:
-        """Return the dead letter with a number.
+        """Return the dead letter with an ID.
 
         Raises:
-            NoDeliveryError: no dead letter has the number.
+            NoDeliveryError: no dead letter has this ID.
         """
         found = self._select("state = 'dead' AND reported = 1 AND id = ?", number)
         if not found:
@@ -199,7 +199,10 @@ class Queue:
         return int(count)
 
     def clean(self, before: int, most_dead: int) -> None:
-        """Remove reported dead letters older than `before` or beyond the newest `most_dead`, and old identities."""
+        """Remove dead letters older than `before`, and all but the newest `most_dead`.
+
+        Dead letters whose result is not in the alert history yet remain.
+        """
         with self._file.transaction() as db:
             gone = db.execute(
                 "SELECT id, notification FROM deliveries WHERE state = 'dead' AND reported = 1 AND (updated < ? OR id "
@@ -211,7 +214,7 @@ class Queue:
                 _drop_body(db, notification)
 
     def forget_identities(self, before: int) -> None:
-        """Remove the identities of notifications that were queued before a time and have no delivery."""
+        """Remove the identities of notifications that were queued before a time (milliseconds) and have no delivery."""
         with self._file.transaction() as db:
             db.execute("DELETE FROM notifications WHERE body IS NULL AND queued < ?", (before,))
 

@@ -51,7 +51,11 @@ class Sender:
         try:
             outcome = channel.send(Message(notification, content, now, progress))
         except Exception as error:  # noqa: BLE001 -- a bug of a channel must not lose the message
-            _LOG.error("%s channel: %s", channel.kind, type(error).__name__)
+            _LOG.error(
+                "the %s channel failed with an unexpected %s; the hub retries. Report this error.",
+                channel.kind,
+                type(error).__name__,
+            )
             outcome = Outcome("failed", f"{type(error).__name__}: {error}")
         return replace(outcome, error=_without_secrets(outcome.error, channel)) if outcome.error else outcome
 

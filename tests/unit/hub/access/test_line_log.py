@@ -63,7 +63,10 @@ def test_full_disk_is_reported_until_it_has_space_and_entries_are_counted(tmp_pa
     with LineLog("access", str(path)) as log:
         log.write({"n": 0})
         eventually(lambda: log.dropped == 1)
-        assert log.problem == f"the access log loses entries: {path}: No space left on device"
+        assert log.problem == (
+            f"the access log loses entries: {path}: No space left on device. Check the disk, and the permissions of "
+            "the file."
+        )
         path.unlink()
 
         def written() -> bool:

@@ -117,9 +117,14 @@ class Session:
         if response.status in (http.client.UNAUTHORIZED, http.client.FORBIDDEN):
             raise AccessUnavailableError(
                 f"the API server of Kubernetes rejects the hub's ServiceAccount ({what}: {response.status}). "
-                "Bind the chart's ClusterRole of the hub to it."
+                "Bind the chart's ClusterRole of the hub to this ServiceAccount."
             )
-        if not http.client.OK <= response.status < http.client.MULTIPLE_CHOICES or len(content) > _MOST_BYTES:
+        if len(content) > _MOST_BYTES:
+            raise AccessUnavailableError(
+                f"the response of the API server of Kubernetes to {what} is larger than {_MOST_BYTES} bytes. Make the "
+                "MonitoringTargets smaller."
+            )
+        if not http.client.OK <= response.status < http.client.MULTIPLE_CHOICES:
             raise AccessUnavailableError(
                 f"the response of the API server of Kubernetes to {what} has status {response.status}. Retry later."
             )

@@ -71,6 +71,7 @@ class TargetAlertClient:
         """Return the settings of the alerts of a MonitoringTarget.
 
         Raises:
+            AuthenticationError: the API server rejects the token.
             MissingRightError: the user may not get the MonitoringTarget.
             RuleNotFoundError: the MonitoringTarget does not exist.
             AccessUnavailableError: the API server cannot be queried.
@@ -103,6 +104,7 @@ class TargetAlertClient:
             dry_run: let the API server check the change without storing it.
 
         Raises:
+            AuthenticationError: the API server rejects the token.
             MissingRightError: the user may not get or patch the MonitoringTarget.
             RuleNotFoundError: the MonitoringTarget does not exist.
             RuleConflictError: another field manager owns a field. The message names the manager and the field.
@@ -186,7 +188,7 @@ def _fail(status: int, answer: Mapping[str, Any], verb: str, namespace: str, nam
         right = {"verb": verb, "resource": f"{PLURAL}.{GROUP}", "namespace": namespace}
         raise MissingRightError(
             f"the user lacks the right to {verb} {right['resource']} in the namespace {namespace}. "
-            f"Ask an administrator to bind a role with it. The API server reports: {text}",
+            f"Ask an administrator to bind a role with this right. The API server reports: {text}",
             right,
         )
     if status == HTTPStatus.NOT_FOUND:

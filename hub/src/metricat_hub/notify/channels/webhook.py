@@ -20,7 +20,7 @@ IDENTITY: Final = "Idempotency-Key"
 
 
 class Webhook:
-    """A webhook."""
+    """Sends notifications to the URL of a webhook."""
 
     kind = "webhook"
     resend_seconds = 0.0

@@ -28,7 +28,7 @@ def rows(text: AlertText) -> list[tuple[str, str]]:
 
 
 def description(text: AlertText) -> str:
-    """Return the description of an alert and the processes that cause it, as one line."""
+    """Return the description of an alert as one line of at most 3,000 characters."""
     return one_line(text.description, 3 * _MOST)
 
 
