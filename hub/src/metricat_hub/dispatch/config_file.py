@@ -222,8 +222,8 @@ def _times(section: Section) -> Range:
     if not -1 < start < end:
         section.fail(
             "end_time",
-            "start_time or end_time is missing, or end_time is not later; for a time across midnight, use two "
-            "intervals",
+            "start_time or end_time is missing, or end_time is not after start_time; for a time across midnight, use "
+            "two intervals",
         )
     return start, end
 

@@ -95,7 +95,7 @@ class Plan:
         return found
 
     def forget(self, present: Iterable[Labels]) -> None:
-        """Remove the cached facts of all alerts except these."""
+        """If the cache has become large, remove the facts of all alerts that are not in `present`."""
         present = set(present)
         if len(self._facts) > 2 * len(present) + 1000:
             self._facts = {labels: facts for labels, facts in self._facts.items() if labels in present}

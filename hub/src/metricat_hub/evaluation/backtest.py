@@ -39,7 +39,7 @@ def evaluations(
         group: the group of the rule.
         rule: the rule.
         times: the times of the evaluations in milliseconds.
-        results: the result of the rule's expression as series, with one value for each of these times.
+        results: the result of the rule's expression as series, with values at some or all of `times`.
         query: evaluates further expressions, which templates of labels may have.
 
     Raises:

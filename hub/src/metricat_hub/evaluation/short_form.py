@@ -116,7 +116,7 @@ def measure_of(name: str) -> Measure:
 
 
 def read(node: Node, path: str, file: str) -> list[Threshold]:
-    """Return the thresholds of a mapping from measures to one threshold or a list of them.
+    """Return the thresholds of a mapping from measures to one threshold or a list, without those with `enabled: false`.
 
     Raises:
         ConfigFileError: a key or a value is not valid.

@@ -219,6 +219,7 @@ class AlertRules:
 
         Raises:
             RuleNotFoundError: the rule has no such version.
+            RuleConflictError: the rule was never changed, or did not exist in that version and does not exist now.
             StaleRuleError: the rule does not have the given version.
         """
         found = self._versions.of(identifier)
@@ -229,7 +230,10 @@ class AlertRules:
             raise _stale(identifier, found[-1].number, version)
         number = version - 1 if number is None else number
         if not 0 <= number < version:
-            raise RuleNotFoundError(f"rule {identifier} has no version {number} before its version {version}")
+            raise RuleNotFoundError(
+                f"rule {identifier} has no version {number} before its version {version}; list the versions with: GET "
+                f"/api/alerts/rules/{identifier}/versions"
+            )
         body = found[number - 1].body if number else None
         if body is None:
             if found[-1].body is None:

@@ -104,13 +104,13 @@ class AlertmanagerApi:
         return self._put(replace(given, id=""))
 
     def change_silence(self, given: Silence, now: int, version: int | None) -> Silence:
-        """Replace a silence that has not expired; raise `ControlError`. Its ID may change."""
+        """Replace a silence, whose ID may change; raise `ControlError` if it has expired, or is not valid."""
         if self._current(given.id, version).state(now) == "expired":
             raise ControlError("the silence has expired; create a new one")
         return self._put(given)
 
     def expire_silence(self, identifier: str, now: int, version: int | None) -> Silence:
-        """End a silence now; raise `ControlError` if it does not exist or has expired."""
+        """End a silence now, unless it has expired; raise `UnknownControlError` if it does not exist."""
         before = self._current(identifier, version)
         if before.state(now) == "expired":
             return before

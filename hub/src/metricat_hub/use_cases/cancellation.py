@@ -11,13 +11,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
+_REMEDY = "select fewer series or a shorter time range, or raise --query.timeout"
+
+
 class Cancellation:
     """The deadline and the cancellation of one piece of work."""
 
-    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """Let the work run for some seconds from now."""
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic, *, remedy: str = _REMEDY) -> None:
+        """Let the work run for some seconds from now. `remedy` is what users can do if the work takes longer."""
         self._clock = clock
         self._seconds = seconds
+        self._remedy = remedy
         self._deadline = clock() + seconds
         self._canceled = False
 
@@ -40,7 +44,4 @@ class Cancellation:
         if self._canceled:
             raise QueryCanceledError("the query was canceled, because its client closed the connection")
         if self._clock() > self._deadline:
-            raise QueryTimeoutError(
-                f"the query took longer than {self._seconds:g} s; "
-                "select fewer series or a shorter time range, or raise --query.timeout"
-            )
+            raise QueryTimeoutError(f"the query took longer than {self._seconds:g} s; {self._remedy}")

@@ -133,6 +133,8 @@ def forecast(  # noqa: PLR0913, PLR0917 -- the parameters of a request
 ) -> list[Forecast]:
     """Return the forecast of each series of a metric, with one point for each hour.
 
+    `now` and `interval` (the usual time between two samples) are in milliseconds.
+
     Raises:
         InvalidParameterError: the number of days is not valid.
         UnknownMetricError: no series has the name.
@@ -161,6 +163,8 @@ def unusual(  # noqa: PLR0913, PLR0917 -- the parameters of a request
     cancellation: Cancellation,
 ) -> Unusual:
     """Return series whose last hour deviates by more than `threshold` standard deviations, the largest first.
+
+    `now` and `interval` (the usual time between two samples) are in milliseconds.
 
     Raises:
         UnknownMetricError: no series has a name.

@@ -139,7 +139,10 @@ def evaluate(
     interval: int,
     cancellation: Cancellation,
 ) -> dict[str, Table]:
-    """Evaluate metrics with their nodes; return a table for each. An error affects only the table of its metric."""
+    """Evaluate the metrics in `wanted`, each for its nodes (None: all nodes); return the values by metric name.
+
+    If the evaluation of a metric fails, only its `Table` has an error.
+    """
     found = {}
     for name, nodes in wanted.items():
         if nodes is not None and len(nodes) > _MOST_NAMED_NODES:

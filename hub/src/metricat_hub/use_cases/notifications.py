@@ -79,11 +79,14 @@ class AlertView:
 
 @dataclass(slots=True)
 class Counts:
-    """Counters since the start."""
+    """Counters since the start of the hub."""
 
     notifications: int = 0
+    """Notifications that routing created."""
     dropped_events: int = 0
+    """Events that were dropped, because the alert history did not accept them in time."""
     failures: int = 0
+    """Failed steps of routing, which the hub repeats."""
 
 
 class Notifications:
@@ -120,7 +123,10 @@ class Notifications:
             self._is_due = True
 
     def step(self, alerts: Callable[[], Iterable[ActiveAlert]], now: int, *, evaluated: bool) -> None:
-        """Queue due notifications, and record events. `alerts` returns firing and recently resolved alerts."""
+        """Queue due notifications, and record events. `alerts` returns firing and recently resolved alerts.
+
+        If `evaluated` is False, no rule was evaluated since the last step, so the step only handles what is due.
+        """
         self._flush(now)
         with self._lock:
             if not (evaluated or self._is_due or now >= self._next):
@@ -180,7 +186,7 @@ class Notifications:
                 if now - notification.at < _PATIENCE:
                     self._has_output = True
                     continue
-                _LOG.error("a notification is not sent: %s", error)
+                _LOG.error("notification %s to receiver %s is not sent: %s", number, notification.receiver, error)
             self._saved.drop([number])
 
     def _pass_events(self) -> None:
@@ -389,7 +395,9 @@ def _event(kind: EventKind, alert: ActiveAlert, identifier: str, one: Acknowledg
 
 def _found(one: T | None, kind: str, path: str, identifier: str) -> T:
     if one is None:
-        raise UnknownControlError(f"no {kind} has the identifier {identifier[:100]!r}; list them with GET {path}")
+        raise UnknownControlError(
+            f"no {kind} has the identifier {identifier[:100]!r}; list the {kind}s with: GET {path}"
+        )
     return one
 
 

@@ -51,7 +51,7 @@ def sent_alerts(api: Api) -> SentAlerts:
 
 
 def parse(root: object) -> SentAlerts:
-    """Return the settings of a parsed configuration. Parts of another type are ignored: Prometheus reads none."""
+    """Return the settings in a parsed configuration of Prometheus. Parts with an unexpected type are ignored."""
     external = _section(root, "global").get("external_labels")
     rules = _section(root, "alerting").get("alert_relabel_configs")
     return SentAlerts(

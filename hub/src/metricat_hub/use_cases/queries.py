@@ -25,8 +25,8 @@ class Queries:
 
         Args:
             reader: the store.
-            limits: those of one query.
-            memory: the bytes that all running queries may hold together; 0: those of one query with the most samples.
+            limits: the limits of one query.
+            memory: the most bytes of all running queries together; 0: as many as the largest allowed query needs.
         """
         self._reader = reader
         self._engine = Engine(limits)

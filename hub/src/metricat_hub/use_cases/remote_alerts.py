@@ -69,10 +69,13 @@ class RemoteAlerts:
         return [rule for group in found.groups for rule in group.rules]
 
     def views(self, namespaces: frozenset[str] | None) -> Sequence[AlertView]:
-        """Return the pending and firing alerts of these namespaces (None: all); raise `HubError`.
+        """Return the pending and firing alerts of these namespaces (None: all).
 
         Prometheus adds its external labels only for Alertmanager. So the labels of a firing alert are those in
         Alertmanager, which are also those in the alert history.
+
+        Raises:
+            HubError: the Prometheus or its Alertmanager does not respond.
         """
         known: dict[str, list[KnownAlert]] = defaultdict(list)
         own: dict[str, str] = {}

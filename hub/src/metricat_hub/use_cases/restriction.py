@@ -67,11 +67,17 @@ class RestrictedReader:
         return self._reader.series([[*one, *self._matchers] for one in matchers], start, end)
 
     def label_names(self, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[str]:
-        """Return the sorted label names of these series; without matchers: of all visible series."""
+        """Return the sorted label names of the series that `series` returns.
+
+        Without matchers, use all visible series that may have samples from start to end.
+        """
         return self._reader.label_names(self._restricted(matchers), start, end)
 
     def label_values(self, name: str, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[str]:
-        """Return the sorted values of a label of these series; without matchers: of all visible series."""
+        """Return the sorted values of a label in the series that `series` returns.
+
+        Without matchers, use all visible series that may have samples from start to end.
+        """
         return self._reader.label_values(name, self._restricted(matchers), start, end)
 
     def metadata(self) -> Mapping[str, Metadata]:

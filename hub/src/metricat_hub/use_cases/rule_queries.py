@@ -1,4 +1,4 @@
-"""The queries of a group of rules: prepared once, and evaluated at the time of each round."""
+"""The queries of a group of rules, prepared once, and evaluated in each round (evaluation of the group)."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 
 class RoundQueries:
-    """The queries of one group. For one thread at a time."""
+    """The queries of one group of rules. Only one thread at a time may use the object."""
 
     def __init__(self, queries: QueryEngine, rules: Sequence[Rule], seconds: float) -> None:
-        """Prepare the queries of rules, which take at most some seconds each."""
+        """Prepare the queries of rules. `seconds` is the time limit of each query."""
         self._queries = queries
         self._seconds = seconds
         self._reader: RoundReader | None = None
@@ -54,7 +54,7 @@ class RoundQueries:
         return np.errstate(all="ignore")
 
     def query(self, expression: str, at: int) -> Samples:
-        """Return the series of the result of an expression, with their values."""
+        """Return the series and values of an expression at a time in milliseconds; raise `HubError` if it fails."""
         cancellation = Cancellation(self._seconds)
         prepared = self._prepared.get(expression)
         if prepared is not None and self._local is not None and self._round is not None and at == self._at:

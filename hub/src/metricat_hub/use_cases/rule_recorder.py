@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Recorder:
-    """Stores the samples of one group. It caches the numbers of the series until the series change."""
+    """Stores the samples of one group of rules. It caches the store's numbers of the series until the series change."""
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
@@ -34,7 +34,7 @@ class Recorder:
         """The samples of the last round that the store rejected."""
 
     def store(self, rules: Sequence[Samples], at: int) -> dict[int, str]:
-        """Store the samples of all rules. Return the errors by the place of their rule."""
+        """Store the samples of all rules at a time in milliseconds. Return the errors by the index of the rule."""
         self.rejected = 0
         series = [one.labels for one in rules]
         if not any(series):
@@ -57,7 +57,8 @@ class Recorder:
         self.rejected = int(rejected.sum())
         ends = np.cumsum([len(of_rule) for of_rule in series])
         return {
-            place: f"the store rejected {part.sum()} of {len(part)} samples of the rule"
+            place: f"the store rejected {part.sum()} of {len(part)} samples of the rule; check --store.max-series, "
+            "and whether another rule stores the same series"
             for place, part in enumerate(np.split(rejected, ends[:-1]))
             if part.any()
         }

@@ -1,6 +1,6 @@
-"""One evaluation of a group of rules: the samples that its rules record, which its later rules read.
+"""A round is one evaluation of a group of rules. Later rules read the samples that earlier rules record in the round.
 
-The samples enter the store together at the end: a commit for each rule costs more than most rules.
+The hub stores the samples together at the end of the round, because a commit takes longer than evaluating most rules.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class RoundReader:
         self._windows = Windows(reader) if isinstance(reader, PastReader) else None
 
     def begin(self, at: int) -> None:
-        """Begin a round at a time in milliseconds: that of its samples."""
+        """Begin a round. `at` is the time of its samples in milliseconds."""
         self._at = at
         self._recorded = {}
         if self._newest is not None:
@@ -86,7 +86,7 @@ class RoundReader:
         return replace(found, series=self._overlay(key).united(found.series, own, self._at)) if own else found
 
     def newest(self, matchers: tuple[Matcher, ...], start: int, end: int, usage: Usage) -> Column | None:
-        """Return the newest sample of each series that has not ended. See `NewestReader`."""
+        """Return the newest sample of each series that has not ended; None: read with `select`. See `NewestReader`."""
         if end != self._at:
             return None if self._windows is None else self._windows.newest(matchers, start, end, self._at, usage)
         if self._newest is None:
@@ -110,7 +110,7 @@ class RoundReader:
     def select_many(
         self, selectors: tuple[tuple[Matcher, ...], ...], start: int, end: int, hints: Hints
     ) -> Selections | None:
-        """Return the samples of the series of each selector; None if the round has samples of one of them."""
+        """Return the samples of the series of each selector; None: read each selector with `select`."""
         if self._batch_reader is None or (self._recorded and any(map(self._matching, selectors))):
             return None
         found = self._windows.select_many(selectors, start, end, hints) if self._windows and hints.range else None
@@ -129,15 +129,15 @@ class RoundReader:
         ]
 
     def series(self, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[Labels]:
-        """Return the series of the store."""
+        """Return the series in the store, without those of the round."""
         return self._reader.series(matchers, start, end)
 
     def label_names(self, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[str]:
-        """Return the label names of the store."""
+        """Return the label names in the store, without those of the round."""
         return self._reader.label_names(matchers, start, end)
 
     def label_values(self, name: str, matchers: Sequence[Sequence[Matcher]], start: int, end: int) -> Sequence[str]:
-        """Return the values of a label in the store."""
+        """Return the values of a label in the store, without those of the round."""
         return self._reader.label_values(name, matchers, start, end)
 
     def metadata(self) -> Mapping[str, Metadata]:

@@ -1,7 +1,8 @@
-"""Long ranges of samples that rules read again and again: most of their samples are those of the round before.
+"""A cache of the long time ranges of samples (windows) that the rules of a group read in each round.
 
-A window of hours is in chunks of the store's file, and reading them costs more than computing the rule. So the samples
-stay in memory, and a round reads only those that are new.
+A round is one evaluation of the group, and reads mostly the same samples as the previous round. Reading hours of
+samples from the store's file takes longer than computing the rule. So the samples stay in memory, and a round reads
+only the new ones.
 """
 
 from __future__ import annotations
@@ -58,7 +59,7 @@ class _Window:
 
 
 class Windows:
-    """The windows of one group of rules. For one thread at a time."""
+    """The cached windows of one group of rules. Only one thread at a time may use the object."""
 
     def __init__(self, reader: PastReader) -> None:
         self._reader = reader

@@ -33,7 +33,7 @@ _OUTAGE_INTERVALS = 2
 
 @dataclass(slots=True)  # not frozen: a frozen object takes three times as long to create
 class RuleStatus:
-    """A rule with its state and its last evaluation. It does not change."""
+    """A rule with its state and its last evaluation. Do not change an object, because other threads read it."""
 
     rule: Rule
     identity: str
@@ -52,24 +52,30 @@ class GroupStatus:
     group: Group
     rules: Sequence[RuleStatus]
     evaluated: int = 0
+    """Milliseconds since 1970-01-01 UTC; 0: never."""
     seconds: float = 0.0
 
 
 @dataclass(slots=True)
 class GroupCounts:
-    """Counters of one group since the start."""
+    """Counters of one group since the start of the hub."""
 
     failures: int = 0
+    """Failed evaluations of the group's rules."""
     missed: int = 0
+    """Evaluations of the group that were skipped."""
 
 
 @dataclass(slots=True)
 class Counts:
-    """Counters since the start."""
+    """Counters since the start of the hub."""
 
     evaluations: int = 0
+    """Evaluations of rules."""
     failures: int = 0
+    """Failed evaluations of rules."""
     missed: int = 0
+    """Evaluations of groups that were skipped."""
     rejected_samples: int = 0
     groups: dict[tuple[str, str], GroupCounts] = field(default_factory=dict)
     """By file and name of the group."""
@@ -215,7 +221,7 @@ class Rules:
         try:
             self._saved.save(now, _group_key(group), states)
         except HubError as error:
-            _LOG.warning("the states of the alerts of group %s cannot be stored: %s", group.name, error)
+            _LOG.warning("cannot store the alert states of group %s: %s", group.name, error)
 
 
 def _group_key(group: Group) -> str:

@@ -29,5 +29,5 @@ class StorageState:
         return ()
 
     def count_series(self, store: Reader, now: int) -> int:
-        """Return the number of series that received samples recently."""
+        """Return the number of series that received samples in the hour before `now` (milliseconds)."""
         return len(store.series([[]], now - _HOUR, now))

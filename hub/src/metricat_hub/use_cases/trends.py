@@ -28,13 +28,16 @@ _PLACES = ("node", "instance")
 
 
 class Trends:
-    """Queries the values. Thread-safe."""
+    """Queries the values of an alert's expression in the last hour. Thread-safe."""
 
     def __init__(self, queries: QueryEngine) -> None:
         self._queries = queries
 
     def __call__(self, alert: ActiveAlert, at: int) -> Sequence[float]:
-        """Return 25 values of the hour before a time, NaN where one is missing; none if they are not known."""
+        """Return 25 values of the hour before a time (or before the alert resolved), NaN for a missing value.
+
+        Return no values if the query fails or no series belongs to the alert.
+        """
         found = condition(alert.expression)
         if found is None:
             return ()

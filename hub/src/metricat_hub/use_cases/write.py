@@ -30,8 +30,8 @@ CACHE_BYTES = 32 << 20
 _ENTRY_BYTES = 150
 """Bytes of memory of a cached key in addition to its content."""
 _UNRESOLVED, _REFUSED, _INVALID = -2, -1, -3
-CONFLICTING = "the store has a different value of the series at this time"
-TOO_OLD = "the sample is older than the out-of-order window of the store"
+CONFLICTING = "the store has a different value of the series at this time; send each sample only once"
+TOO_OLD = "the sample is older than the out-of-order window of the store; send samples sooner"
 TOO_NEW = "the timestamp is too far in the future; check the clock of the sender"
 FULL = (
     "the store has the maximum number of active series; send fewer series, or, with enough memory, raise "

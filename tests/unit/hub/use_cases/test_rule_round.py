@@ -16,6 +16,10 @@ from metricat_hub.use_cases.rules import Rules
 from support.hub_store import BEGIN, SECOND, Clock, labels, named, open_store, points, read, write
 
 STEP = 30 * SECOND
+REJECTED = (
+    "the store rejected 1 of 1 samples of the rule; check --store.max-series, and whether another rule stores the same "
+    "series"
+)
 
 
 def loaded(
@@ -78,7 +82,7 @@ def test_rules_that_store_other_values_of_a_series_fail(tmp_path: Path) -> None:
             {"record": "x", "expr": "1"},
         ],
     )
-    assert evaluate(rules, clock.now) == ["", "the store rejected 1 of 1 samples of the rule", ""]
+    assert evaluate(rules, clock.now) == ["", REJECTED, ""]
     assert rules.counts.failures == rules.counts.rejected_samples == 1
     assert rules.counts.evaluations == 3
 
@@ -89,7 +93,7 @@ def test_series_above_the_limit_of_the_store_fail_their_rule_only(tmp_path: Path
         [{"record": "first", "expr": "vector(1)"}, {"record": "second", "expr": "vector(2)"}],
         Settings(series_limit=1),
     )
-    assert evaluate(rules, clock.now) == ["", "the store rejected 1 of 1 samples of the rule"]
+    assert evaluate(rules, clock.now) == ["", REJECTED]
 
 
 @pytest.mark.parametrize("operator", ["=", "=~", "!="])

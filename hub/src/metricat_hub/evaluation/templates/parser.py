@@ -34,7 +34,7 @@ _MOST_PARENTHESES = 50
 
 
 def parse(source: str, functions: Collection[str], variables: Collection[str]) -> tuple[Node, ...]:
-    """Return the syntax tree of a template. It may use these functions, and these predefined variables.
+    """Return the syntax tree of a template, which may use only these functions and predefined variables.
 
     Raises:
         TemplateError: the template is not valid, or uses something that is not supported.
@@ -142,7 +142,7 @@ class _Parser:
     def _assigned(self, names: list[str], *, declares: bool) -> tuple[list[str], bool, Pipeline]:
         del self._tokens[: 2 * len(names)]
         if not declares and (unknown := next((name for name in names if name not in self._scopes[-1]), None)):
-            self.fail(f"undefined variable {unknown}")
+            self.fail(f"undefined variable {unknown}; declare it before with {{{{ {unknown} := VALUE }}}}")
         value = self._pipeline()
         self._scopes[-1].update(names)
         return names, declares, value
@@ -193,7 +193,7 @@ class _Parser:
                 return Constant(self._number(token.text))
             case "variable":
                 if token.text not in self._scopes[-1]:
-                    self.fail(f"undefined variable {token.text}")
+                    self.fail(f"undefined variable {token.text}; use one of {', '.join(sorted(self._scopes[-1]))}")
                 return Variable(token.text)
             case "word":
                 return self._word(token.text)

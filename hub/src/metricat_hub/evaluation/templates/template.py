@@ -53,7 +53,7 @@ class Template:
         """Parse the template.
 
         Raises:
-            TemplateError: it is not valid, or uses something that is not supported. The message has line and name.
+            TemplateError: the template is not valid, or uses an unsupported feature. The message has the line.
         """
         self.source = source
         self.is_fixed = not _OF_DATA.search(source)
@@ -205,13 +205,15 @@ class _Execution:
     def _append(self, text: str) -> None:
         self._characters += len(text)
         if self._characters > _MOST_CHARACTERS:
-            raise TemplateError(f"the text has more than {_MOST_CHARACTERS} characters")
+            raise TemplateError(
+                f"the text has more than {_MOST_CHARACTERS} characters; make the template's loops shorter"
+            )
         self._parts.append(text)
 
     def _count(self) -> None:
         self._steps += 1
         if self._steps > _MOST_STEPS:
-            raise TemplateError(f"the template takes more than {_MOST_STEPS} steps")
+            raise TemplateError(f"the template takes more than {_MOST_STEPS} steps; make its loops shorter")
 
 
 def _elements(value: object) -> Iterator[tuple[object, object]]:
