@@ -100,7 +100,7 @@ class Hub:
             opened.callback(self._batches.close)
             self.scrape_config = _scrape_config(settings)
             if self.scrape_config.jobs:
-                self.storage.check_writable("scrape_configs")
+                self.storage.check_writable("scrape_configs", "remove this section from the settings file")
             self.listener = listen(settings.listen)
             opened.callback(self.listener.close)
             url = settings.external_url or self.url
@@ -141,7 +141,7 @@ class Hub:
         """Run until SIGINT or SIGTERM; call `ready` when the server accepts requests."""
         stop = asyncio.Event()
         if with_agent:
-            self.storage.check_writable("metricat up")
+            self.storage.check_writable("metricat up", "run `metricat hub`, which has no agent")
         agent = _agent(self.settings) if with_agent else None
         self.scraper = Scraper(_with_agent(self.scrape_config, agent, self.settings), self.requests.watched(self.store))
         server = Server(self._application(), self.listener, self.authenticator, ready, self.requests.connections)

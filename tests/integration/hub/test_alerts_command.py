@@ -80,7 +80,7 @@ def test_alert_is_listed_acknowledged_silenced_and_found_in_the_history(hub: Hub
     assert (status, silence["matchers"], silence["state"]) == (0, ['node="a"'], "active")
     assert silence["id"] in run(hub, "silences", "--state", "active")[1]
     assert run(hub, "expire", silence["id"][:8])[1] == f"The silence {silence['id']} has ended.\n"
-    assert run(hub, "silences", "--state", "active")[1] == "No silence exists.\n"
+    assert run(hub, "silences", "--state", "active")[1] == "No silence is active.\n"
     assert eventually(lambda: "acknowledged" in run(hub, "show", identifier)[1], 60)
     assert "comment=pumping" in run(hub, "show", identifier)[1]
     found = json.loads(run(hub, "history", "--since", "1h", "--node", "a", "-o", "json")[1])

@@ -213,7 +213,7 @@ def test_own_targets_are_scraped_and_a_changed_file_is_used(tmp_path: Path) -> N
         ([], {"COLLECT_INTERVAL": "0"}, "COLLECT_INTERVAL=0: "),
         ([], {"DB_CONNECTION": "mysql://a:secret@b"}, "DB_CONNECTION: mysql is not a store; write embedded:,"),
         ([], {"SERVER_ID": "a b"}, "SERVER_ID=a b: invalid name; use letters, digits and ._- only"),
-        (["--query.timeout=0"], {}, "--query.timeout=0: too short; write for example 2m"),
+        (["--query.timeout=0"], {}, "--query.timeout=0: outside of 1ms to 1h; write for example 2m"),
         (["--store.max-size=1"], {}, "--store.max-size=1: invalid size '1'; use for example 512MB or 20GB"),
         (["--config.file=/nowhere"], {}, "--config.file=/nowhere: cannot be read: No such file or directory;"),
         (["--web.config.file=/nowhere"], {}, "--web.config.file=/nowhere: cannot be read: No such file or directory"),

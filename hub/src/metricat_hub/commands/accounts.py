@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def opened(chosen: argparse.Namespace, *, create: bool = False) -> Iterator[Accounts]:
-    """Open the accounts of the data directory; raise `CommandError` for any error of the accounts."""
+    """Open the accounts of the data directory, which `create` creates; raise `CommandError` for any error of them."""
     folder = settings_of(chosen).data
     if create:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -96,7 +96,7 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def time_text(milliseconds: int | None) -> str:
-    """Format milliseconds since 1970 as date and time in UTC; None: `-`."""
+    """Format milliseconds since 1970 as date and time in UTC; None: `never`."""
     if milliseconds is None:
         return "never"
     return f"{datetime.fromtimestamp(milliseconds / 1000, UTC):%Y-%m-%d %H:%M} UTC"

@@ -53,7 +53,7 @@ def add_parser(commands: Subparsers) -> None:
     _action(actions, "expire", expire_silence, "end a silence").add_argument(
         "id", metavar="ID", help="identifier of the silence, or its first characters"
     )
-    history = _action(actions, "history", list_history, "list past alerts from the history")
+    history = _action(actions, "history", list_history, "list alerts that have fired, from the history")
     history.add_argument(
         "--since", type=_duration, default="7d", metavar="DURATION", help="how far back to read (default %(default)s)"
     )
@@ -104,13 +104,18 @@ def _filter(chosen: argparse.Namespace) -> dict[str, object]:
     return {"node": chosen.node, "alert": chosen.alert, "severity": chosen.severity}
 
 
+def _matching(chosen: argparse.Namespace) -> str:
+    """Return the word before `alert` in a message about an empty list: `matching ` if the user set a filter."""
+    return "matching " if any(_filter(chosen).values()) or getattr(chosen, "state", None) else ""
+
+
 def list_alerts(chosen: argparse.Namespace) -> str:
     """Return a table of the alerts that are pending or firing."""
     found = HubClient(chosen).pages("/api/v1/alerts/active", {**_filter(chosen), "state": chosen.state}, _MOST)
     if chosen.output == "json":
         return _json(found)
     if not found:
-        return "No alert is pending or firing."
+        return f"No {_matching(chosen)}alert is pending or firing."
     rows = [("FINGERPRINT", "STATE", "SEVERITY", "ALERT", "NODE", "SINCE", "HANDLED", "SUMMARY")]
     rows += [
         (
@@ -187,7 +192,7 @@ def list_silences(chosen: argparse.Namespace) -> str:
     if chosen.output == "json":
         return _json(found)
     if not found:
-        return "No silence exists."
+        return f"No silence is {chosen.state}." if chosen.state else "No silence exists."
     rows = [("ID", "STATE", "STARTS", "ENDS", "AUTHOR", "MATCHERS", "COMMENT")]
     rows += [
         (
@@ -215,7 +220,7 @@ def list_history(chosen: argparse.Namespace) -> str:
     if chosen.output == "json":
         return _json(found)
     if not found:
-        return f"No alert has fired since {_time(start)} UTC."
+        return f"No {_matching(chosen)}alert has fired since {_time(start)} UTC."
     rows = [("FINGERPRINT", "STATE", "SEVERITY", "ALERT", "NODE", "FIRED", "RESOLVED", "ACKNOWLEDGED BY", "SOURCE")]
     rows += [
         (
@@ -244,7 +249,11 @@ def _whole(given: str, known: Sequence[str], kind: str, listing: str) -> str:
         raise CommandError(
             f"{given} is the start of {len(found)} identifiers: {', '.join(found[:3])}. Enter more characters."
         )
-    raise CommandError(f"no {kind} has the identifier {given!r}. List them with `{listing}`.")
+    if len(given) < _SHORTEST:
+        raise CommandError(
+            f"{given!r} is too short. Enter at least {_SHORTEST} characters; list them with `{listing}`."
+        )
+    raise CommandError(f"no {kind} has the identifier {given!r}. List the {kind}s with `{listing}`.")
 
 
 def _path(identifier: str) -> str:

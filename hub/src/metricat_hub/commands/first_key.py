@@ -17,7 +17,7 @@ def first_access(hub: Hub) -> list[str]:
 
     A hub that other machines can reach prints no API key, because the key would not expire and logs would store it. It
     prints a setup token instead, which works once, for an hour. If a file for the key is set, the lines contain no
-    secret: the key in the file can create an administrator.
+    secret, because the key in the file can create an administrator.
 
     Raises:
         CommandError: the hub cannot write the file for the key. It has not created a key then.

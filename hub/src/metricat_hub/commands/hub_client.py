@@ -87,7 +87,9 @@ class HubClient:
         except msgspec.MsgspecError:
             found = None
             if response.status // 100 == 2:
-                raise CommandError(f"{where} does not respond like a Metricat hub. Check --url or {_URL}.") from None
+                raise CommandError(
+                    f"the response of {where} is not JSON, so it is not a Metricat hub. Check --url or {_URL}."
+                ) from None
         if response.status // 100 == 2:
             return found
         detail = found.get("detail") if isinstance(found, dict) else ""

@@ -17,11 +17,14 @@ _MOST = 100 * 365 * _DAY
 
 @dataclass(frozen=True, slots=True)
 class AlertHistorySettings:
-    """Settings of the alert history: its retention in milliseconds, and the Alertmanager to query for missed alerts."""
+    """Settings of the alert history: its retention in milliseconds, and the Alertmanager that sends webhooks to it."""
 
     retention: int
     alertmanager: Server | None
-    """The Alertmanager to read missed alerts from; None: the hub does not record missed alerts."""
+    """The Alertmanager from which the hub reads missed alerts, and with a Prometheus as store also manages silences.
+
+    None: the hub does not query an Alertmanager.
+    """
 
 
 def alert_history_settings(raw: RawSettings) -> AlertHistorySettings:
@@ -32,7 +35,7 @@ def alert_history_settings(raw: RawSettings) -> AlertHistorySettings:
     except ValueError as error:
         raise value.error(str(error)) from None
     if not _DAY <= retention <= _MOST:
-        raise value.error(f"{'too short' if retention < _DAY else 'too long'}; write for example 90d or 1y")
+        raise value.error("outside of 1d to 100y; write for example 90d or 1y")
     url = raw.get("alert-history.alertmanager-url")
     try:
         alertmanager = Server(checked_url(url.text)) if url.text else None

@@ -99,7 +99,12 @@ QUERY = (
 )
 RULES = (
     Option("rules.shipped", "true", "evaluate the shipped recording rules and alerts", switch=True),
-    Option("rules.files", "", "rule files in Prometheus' format, separated by commas; may have *", "FILE"),
+    Option(
+        "rules.files",
+        "",
+        "paths of rule files in Prometheus' format, separated by commas; a path may contain *",
+        "FILE",
+    ),
     Option("rules.interval", "30s", "time between two evaluations of a group without its own interval", "DURATION"),
     Option(
         "alert-history.retention",
@@ -110,8 +115,8 @@ RULES = (
     Option(
         "alert-history.alertmanager-url",
         "",
-        "URL of the Alertmanager that sends webhooks to the alert history; after a start, the hub reads missed alerts "
-        "from it",
+        "URL of the Alertmanager that sends webhooks to the alert history; the hub reads missed alerts from it at the "
+        "start, and with a Prometheus as store also manages its silences",
         "URL",
         secret=True,
     ),

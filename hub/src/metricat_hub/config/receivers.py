@@ -273,7 +273,7 @@ def _secret(section: Section, key: str, folder: Path) -> Secret:
     if value and file:
         section.fail(key, f"cannot be combined with {key}_file; remove one of them")
     if value and not (value.isascii() and value.isprintable()):
-        section.fail(key, "not one line of printable ASCII; remove line breaks and other characters")
+        section.fail(key, "not one line of printable ASCII; remove line breaks and characters outside of ASCII")
     return Secret(value, file)
 
 

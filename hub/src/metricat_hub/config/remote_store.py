@@ -41,7 +41,11 @@ class BufferBounds:
 
 
 def parse_remote_store(raw: RawSettings, url: StoreUrl) -> RemoteStore | None:
-    """Parse the settings of a remote store; return None for another kind of store. Raise `SettingError`."""
+    """Parse the settings of a remote store; return None for another kind of store.
+
+    Raises:
+        SettingError: a value is invalid, or a setting of remote stores is set for another kind of store.
+    """
     if url.kind != "prometheus":
         for option in STORE_SERVER:
             given = raw.explicit(option.name)

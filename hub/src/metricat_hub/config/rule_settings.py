@@ -35,7 +35,7 @@ def rule_settings(raw: RawSettings) -> RuleSettings:
     except ValueError as error:
         raise value.error(str(error)) from None
     if not _LEAST <= interval <= _MOST:
-        raise value.error(f"{'too short' if interval < _LEAST else 'too long'}; write for example 30s")
+        raise value.error("outside of 1s to 1h; write for example 30s")
     return RuleSettings(
         (*_in_file(raw.get("config.file").text), *items(raw.get("rules.files"))), raw.is_on("rules.shipped"), interval
     )

@@ -42,7 +42,12 @@ class Section:
     ) -> None:
         """Check the keys of the mapping.
 
-        `unsupported` returns what to do about a key that exists in Prometheus' format only, empty for any other key.
+        Args:
+            node: the mapping.
+            path: the path of the mapping in the file, with a final dot, for error messages.
+            file: the path of the file.
+            known: the valid keys.
+            unsupported: returns what to do about a key that only Prometheus or Alertmanager supports; empty: unknown.
 
         Raises:
             ConfigFileError: the node is not a mapping, or has a key that is not known.

@@ -19,7 +19,7 @@ from metricat_hub.config.options import HUB
 from metricat_hub.config.remote_store import BufferBounds, RemoteStore, parse_buffer, parse_remote_store
 from metricat_hub.config.rule_settings import RuleSettings, rule_settings
 from metricat_hub.config.store_url import StoreUrl, parse_store_url
-from metricat_hub.model.durations import parse_duration, parse_size
+from metricat_hub.model.durations import format_duration, parse_duration, parse_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -218,12 +218,12 @@ def _retention(raw: RawSettings) -> Retention:
         max_bytes=_parsed(raw, "store.max-size", _size),
         max_series=raw.whole("store.max-series", 100, 100_000_000),
     )
-    for name, shorter, longer in (
-        ("store.retention.1m", retention.raw, retention.minutes),
-        ("store.retention.1h", retention.minutes, retention.hours),
+    for name, longer, finer, shorter in (
+        ("store.retention.1m", retention.minutes, "store.retention.raw", retention.raw),
+        ("store.retention.1h", retention.hours, "store.retention.1m", retention.minutes),
     ):
         if longer < shorter:
-            raise raw.get(name).error("shorter than the retention of the finer resolution; set a longer duration")
+            raise raw.get(name).error(f"shorter than --{finer}={format_duration(shorter)}; set a longer duration")
     return retention
 
 
@@ -255,8 +255,8 @@ def _duration(raw: RawSettings, name: str, least: int, most: int) -> int:
 def _within(raw: RawSettings, name: str, number: int, least: int, most: int) -> int:
     if not least <= number <= most:
         example = HUB.options[name].default
-        bound = "too short" if number < least else "too long"
-        raise raw.get(name).error(f"{bound}; write for example {example}")
+        bounds = f"{format_duration(least)} to {format_duration(most)}"
+        raise raw.get(name).error(f"outside of {bounds}; write for example {example}")
     return number
 
 

@@ -1,4 +1,4 @@
-"""Finds the Prometheus in the status of most MonitoringTargets. See docs/design/0038."""
+"""Finds the Prometheus that the statuses of most MonitoringTargets name. See docs/design/0038."""
 
 from __future__ import annotations
 
@@ -76,7 +76,10 @@ class DiscoveredPrometheus(PrometheusStore):
 
 
 def chosen_url(targets: Sequence[dict[str, Any]]) -> str:
-    """Return the URL in most statuses, the alphabetically first if equal; raise `NoPrometheusError` without a URL."""
+    """Return the most frequent URL in the statuses of the targets; raise `NoPrometheusError` if none has a URL.
+
+    Of several equally frequent URLs, return the alphabetically first one.
+    """
     named = [one for target in targets for one in (target.get("status") or {}).get("prometheuses") or []]
     urls = Counter(_valid(one.get("url", "")) for one in named)
     urls.pop("", None)

@@ -96,7 +96,7 @@ class NotificationParts:
         ]
 
     async def run(self) -> None:
-        """Run a step after each evaluation of rules, until canceled."""
+        """Run a step after each evaluation of rules, and at least every second, until canceled."""
         loop = asyncio.get_running_loop()
         changed = asyncio.Event()
 

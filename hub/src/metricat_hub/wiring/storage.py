@@ -45,10 +45,13 @@ class Storage(StorageState):
         """Whether the store accepts no samples."""
         return self._remote is not None and self._buffered is None
 
-    def check_writable(self, what: str) -> None:
-        """Raise an error if the store is read-only; `what` is the part of the hub that would write samples."""
+    def check_writable(self, what: str, remedy: str) -> None:
+        """Raise an error if the store is read-only.
+
+        `what` is the part of the hub that would write samples, and `remedy` says how to run the hub without it.
+        """
         if self.is_read_only:
-            raise HubError(f"{what}: the store is read-only. Set --store.write-url, or run `metricat hub` without it.")
+            raise HubError(f"{what}: the hub may only read the store. Set --store.write-url, or {remedy}.")
 
     def notices(self) -> Sequence[str]:
         """Return the problems that do not stop the hub, each with its remedy."""
@@ -64,7 +67,7 @@ class Storage(StorageState):
         return [(one.name, one.sender.server.shown, one.delivery.state()) for one in self._outputs]
 
     def count_series(self, store: Reader, now: int) -> int:
-        """Return the number of series that received samples recently, from the server if the store is remote."""
+        """Return the number of series with samples in the last hour; if the store is remote, in its lookback period."""
         return self._remote.count_series(now) if self._remote else super().count_series(store, now)
 
     def add_engine(self, settings: Settings) -> None:
@@ -107,7 +110,7 @@ def open_storage(settings: Settings, clock: Callable[[], int]) -> Storage:
     if kind != "embedded" and (remote is None or remote.receiver is not None):
         storage.add_buffer(settings, clock)
     if settings.outputs:
-        storage.check_writable("outputs")
+        storage.check_writable("outputs", "remove the outputs")
         storage.add_outputs(settings, clock)
     storage.queries = storage.engine or Queries(storage.store, query_limits(settings), settings.query.memory)
     return storage

@@ -69,8 +69,11 @@ def test_common_environment_names_are_accepted() -> None:
         ("--listen=8428", "--listen=8428: not a listen address"),
         ("--listen=127.0.0.1:99999", "not a listen address"),
         ("--collect.interval=10", "--collect.interval=10: invalid duration '10'; use for example"),
-        ("--collect.interval=1ms", "--collect.interval=1ms: too short; write for example 10s"),
-        ("--store.retention.1h=1d", "--store.retention.1h=1d: shorter than the retention of the finer resolution"),
+        ("--collect.interval=1ms", "--collect.interval=1ms: outside of 1s to 1h; write for example 10s"),
+        (
+            "--store.retention.1h=1d",
+            "--store.retention.1h=1d: shorter than --store.retention.1m=30d; set a longer duration",
+        ),
         ("--store.max-size=3", "--store.max-size=3: invalid size '3'; use for example 512MB or 20GB"),
         ("--store.max-size=1MB", "--store.max-size=1MB: below the minimum of 64MB; set a larger size"),
         ("--store.max-series=many", "--store.max-series=many: not a whole number from 100 to 100000000"),
