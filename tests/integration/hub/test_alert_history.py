@@ -201,6 +201,6 @@ def test_unknown_alert_is_not_found(hub: HubProcess) -> None:
     found = hub.get("/api/v1/alerts/0123456789abcdef/history")
     assert (found.status, found.json["detail"]) == (
         404,
-        "no alert has the fingerprint '0123456789abcdef'; /api/v1/alerts/history lists them",
+        "no alert has the fingerprint '0123456789abcdef'; list the alerts with: GET /api/v1/alerts/history",
     )
     assert hub.get("/api/v1/alerts/statistics", top=0).status == 400

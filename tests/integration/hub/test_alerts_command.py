@@ -90,7 +90,7 @@ def test_alert_is_listed_acknowledged_silenced_and_found_in_the_history(hub: Hub
 
 def test_error_says_what_to_do(hub: HubProcess) -> None:
     reader = hub_process.create_key(hub, "read")
-    missing = "no alert has the identifier 'ffff0000'. List them with `metricat hub alerts list`."
+    missing = "no alert has the identifier 'ffff0000'. List the alerts with `metricat hub alerts list`."
     for arguments, key, status, message in (
         (("ack", "ffff0000"), None, 1, missing),
         (

@@ -21,7 +21,7 @@ class AccessLog:
     """Writes one entry for each request to the access log."""
 
     def __init__(self, write: Callable[[Mapping[str, object]], None], mask: str = "all") -> None:
-        """`write` must neither block nor raise errors."""
+        """`write` must neither block nor raise errors. `mask` is the setting `log.mask`."""
         self._write = write
         self._mask = cast("Mask", mask)
 
@@ -31,7 +31,7 @@ class AccessLog:
         Args:
             scope: the ASGI scope after the request.
             handler: the name of the endpoint.
-            status: the status of the response; 499: the client closed the connection before it.
+            status: the status of the response; 499 if the client closed the connection before the response.
             seconds: the time until the end of the response.
             sizes: the bytes of the request's body and of the response's body.
         """

@@ -37,7 +37,7 @@ _KEPT_HEADERS = ("content-type", "x-metricat-tier")
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """The samples on which the response to a request depends."""
+    """What determines the response to a request: the parameters, and the time range of the samples."""
 
     key: tuple[str | int, ...]
     """Everything that determines the response, except the client."""
@@ -106,10 +106,13 @@ class MemoryCache:
 
 
 class RedisCache:
-    """A cache in Redis. While Redis does not respond, it uses memory."""
+    """A cache in Redis. While Redis does not respond, it uses the cache `fallback`."""
 
     def __init__(self, redis: RedisConnection, fallback: Cache, namespace: str, most_bytes: int = 4 << 20) -> None:
-        """`namespace` is equal for hubs with the same samples only. Larger answers than `most_bytes` are not kept."""
+        """Create the cache. It does not keep responses with more than `most_bytes` bytes.
+
+        Hubs with the same `namespace` share responses, so only hubs with the same samples may have the same one.
+        """
         self._redis = redis
         self._fallback = fallback
         self._prefix = f"answer:{namespace}:"

@@ -121,7 +121,8 @@ class LimitedConnection(HttpToolsProtocol):
             self._refuse(
                 "head_bytes",
                 b"431 Request Header Fields Too Large",
-                b"the head of the request is larger than %d bytes" % self.limits.head_bytes,
+                b"the head of the request is larger than %d bytes; send fewer or shorter headers"
+                % self.limits.head_bytes,
             )
 
     @property
@@ -196,7 +197,8 @@ class LimitedConnection(HttpToolsProtocol):
         self._refuse(
             "slow_head",
             b"408 Request Timeout",
-            b"the head of the request did not arrive within %d seconds" % self.limits.head_seconds,
+            b"the head of the request did not arrive within %d seconds; send the request again"
+            % self.limits.head_seconds,
         )
 
     def _check_body(self) -> None:

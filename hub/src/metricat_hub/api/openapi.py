@@ -17,7 +17,7 @@ _REFERENCE = "#/components/schemas/{name}"
 _DESCRIPTIONS = {
     400: "The request is invalid. The member `detail` contains the cause and the remedy.",
     401: "The request has no valid API key, access token or password.",
-    403: "The client lacks the scope of the operation.",
+    403: "The client may not use the operation, for example because it lacks the scope.",
     404: "The resource or the metric does not exist.",
     409: "The change conflicts with the stored state, or this hub does not support it.",
     412: "Another client has changed the resource since the client read it.",

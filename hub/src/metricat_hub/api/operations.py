@@ -36,6 +36,7 @@ class Parameter:
     required: bool = False
     where: Literal["query", "path", "header"] = "query"
     many: bool = False
+    """Whether a request may repeat the parameter."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,7 @@ class QueryThreads:
         Args:
             threads: the most queries that run at the same time.
             seconds: the most seconds that a query waits and runs in total.
-            longest_wait: the most seconds that it waits for a thread.
+            longest_wait: the most seconds that a query waits for a thread.
         """
         sys.setswitchinterval(_SWITCH_SECONDS)
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="query")

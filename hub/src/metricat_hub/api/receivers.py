@@ -111,7 +111,7 @@ class QueuedNotifications(msgspec.Struct):
 
 
 class DeadLetters(msgspec.Struct):
-    """Some of the dead letters (notifications that the hub no longer tries to deliver), the newest first."""
+    """A page of dead letters (notifications that the hub no longer tries to deliver), the newest first."""
 
     data: list[NotificationView]
     next: Annotated[

@@ -90,7 +90,7 @@ class Services:
         return self.engine or Queries(self.store, self.limits)
 
     def seen_by(self, principal: Principal) -> Services:
-        """Return services limited to the namespaces of a client, without scrape targets, receivers and routing."""
+        """Return services limited to the namespaces of a client, without targets, rules, receivers and routing."""
         if principal.namespaces is None:
             return self
         matchers = namespace_matchers(principal.namespaces)

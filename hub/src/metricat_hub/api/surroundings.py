@@ -67,7 +67,7 @@ class Surroundings:
                 await exchange.refuse(
                     Problem(
                         429,
-                        "too many requests, by rate_limit of the web config file; retry later",
+                        "more requests than rate_limit of the web config file allows; retry later",
                         {"Retry-After": "1"},
                     )
                 )
@@ -76,7 +76,9 @@ class Surroundings:
             else:
                 await self.app(scope, exchange.receive, exchange.send)
         except Exception:  # noqa: BLE001 -- the client has its response; the log gets the traceback
-            _LOG.exception("request %s %s failed", scope["method"], scope["path"])
+            _LOG.exception(
+                "request %s %s failed because of a bug of the hub; report the error", scope["method"], scope["path"]
+            )
         finally:
             seconds = time.perf_counter() - exchange.begin
             handler = getattr(scope.get("endpoint"), "__name__", "unknown")

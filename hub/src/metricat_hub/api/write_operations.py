@@ -68,8 +68,8 @@ OPERATIONS = (
         "/api/v1/write",
         "remote_write",
         "Receive Prometheus remote write",
-        "Version 1.0 (`prometheus.WriteRequest`) or 2.0 (`io.prometheus.write.v2.Request`), as `proto` in "
-        "Content-Type says.",
+        "The parameter `proto` of Content-Type selects version 1.0 (`prometheus.WriteRequest`, the default) or 2.0 "
+        "(`io.prometheus.write.v2.Request`).",
         bodies={_PROTOBUF: _BINARY},
         success=204,
         errors=(400, 413, 415, 503),

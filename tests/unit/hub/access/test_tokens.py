@@ -138,7 +138,7 @@ def test_token_of_another_hub_is_invalid(accounts: Accounts, tmp_path: Path, tim
             verify(accounts, token)
         accounts.directory.database.add_signing_key(newest(other))  # even with the same key
         accounts.directory.read()
-        with pytest.raises(TokenError, match="not for this use"):
+        with pytest.raises(TokenError, match="another hub issued it"):
             verify(accounts, token)
 
 

@@ -98,7 +98,7 @@ def test_time_intervals_and_inhibition_are_read() -> None:
         ),
         (
             "time_intervals: [{name: a, time_intervals: [{times: [{start_time: '22:00', end_time: '06:00'}]}]}]",
-            "end_time is not later; for a time across midnight, use two intervals",
+            "end_time is not after start_time; for a time across midnight, use two intervals",
         ),
         ("escalation: [{matchers: [a=b]}]", "escalation[0].steps: missing"),
         ("escalation: [{steps: [{after: 5m, receiver: x}]}]", "escalation[0].steps[0].receiver: no receiver"),

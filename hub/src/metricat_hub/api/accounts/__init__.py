@@ -1,1 +1,1 @@
-"""Endpoints of sessions, users and API keys."""
+"""Endpoints of sessions, OpenID Connect logins, users and API keys."""

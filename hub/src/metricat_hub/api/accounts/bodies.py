@@ -106,7 +106,7 @@ class KeyView(msgspec.Struct):
 
 
 class Keys(msgspec.Struct):
-    """The API keys, the oldest first."""
+    """The API keys that the client may manage, the oldest first."""
 
     data: list[KeyView]
 
@@ -157,7 +157,7 @@ class SessionViews(msgspec.Struct):
 
 
 class SessionTokens(msgspec.Struct):
-    """The tokens of a session; null if cookies have them. Lifetimes are in seconds."""
+    """The tokens of a session. They are null if the response sets them as cookies. Lifetimes are in seconds."""
 
     token_type: str
     access_token: str | None

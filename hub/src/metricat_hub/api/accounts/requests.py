@@ -1,4 +1,4 @@
-"""Shared functions of the endpoints of accounts: JSON bodies, times, and access to the accounts."""
+"""Shared functions of the endpoints of accounts: JSON bodies and responses, versions (If-Match, ETag), and times."""
 
 from __future__ import annotations
 
@@ -92,14 +92,14 @@ def expected_version(request: Request, kind: str) -> int | None:
 
 
 def versioned(content: object, version: int, status: int = 200) -> Response:
-    """Return a struct as JSON, with its version as ETag."""
+    """Return a response with a struct as JSON, and with the version of the struct as ETag."""
     response = respond(content, status)
     response.headers["ETag"] = f'"{version}"'
     return response
 
 
 def respond(content: object, status: int = 200) -> Response:
-    """Return a struct as JSON."""
+    """Return a response with a struct as JSON."""
     return Response(msgspec.json.encode(content), status, media_type="application/json")
 
 

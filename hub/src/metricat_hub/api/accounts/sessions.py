@@ -1,4 +1,4 @@
-"""Endpoints of sessions: login, refresh, logout, the client of a request, and setup of the first administrator."""
+"""Endpoints of sessions: login, refresh, logout, the user's sessions and password, and the first administrator."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ async def end_own_session(request: Request) -> Response:
     identifier = request.path_params["id"]
     if identifier not in {one.id for one in sessions.of_user(_user_with_session(principal))}:
         raise NotFoundError(
-            f"the user has no session with the identifier {identifier[:100]!r}; list them with: GET /api/v1/sessions"
+            f"the user has no session with the identifier {identifier[:100]!r}; list them with: GET /api/v1/me/sessions"
         )
     await sessions.end(identifier)
     audit.record("session.delete", who=principal.name, target=identifier)

@@ -1,4 +1,4 @@
-"""The structs of the responses. Times are RFC 3339 in UTC."""
+"""The structs of responses about episodes, timelines and statistics of alerts. Times are RFC 3339 in UTC."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ class AlertEpisode(msgspec.Struct):
     alert: str
     severity: str
     node: str
-    state: Annotated[str, Meta(description="`pending`, `firing`, `resolved`, or `inactive`: it ended before it fired.")]
+    state: Annotated[
+        str, Meta(description="`pending`, `firing`, `resolved`, or `inactive`: the alert ended before it fired.")
+    ]
     labels: dict[str, str]
     annotations: dict[str, str]
     value: Annotated[Number, Meta(description="The value of the expression when the alert fired.")]
@@ -34,7 +36,8 @@ class AlertEpisode(msgspec.Struct):
     fired: Time | None
     resolved: Time | None
     duration_seconds: Annotated[
-        float | None, Meta(description="From firing to the end of the alert; null: the alert has not ended.")
+        float | None,
+        Meta(description="From firing to the end of the alert; null: the alert has not fired or has not ended."),
     ]
     acknowledged: Time | None
     acknowledged_by: str
@@ -101,7 +104,7 @@ class AlertCount(msgspec.Struct):
 
 
 class FlappingAlert(msgspec.Struct):
-    """An alert that fired repeatedly within an hour."""
+    """An alert that began to fire at least twice within the same hour, for example 10:00 to 11:00."""
 
     fingerprint: str
     alert: str
@@ -117,7 +120,7 @@ class FlappingAlert(msgspec.Struct):
 
 
 class AlertStatistics(msgspec.Struct):
-    """Statistics of episodes that fired. Each list has at most `top` entries, sorted by number of episodes."""
+    """Statistics of episodes that fired. Each list has at most `top` entries, and begins with the most episodes."""
 
     start: Time
     end: Time
@@ -131,4 +134,4 @@ class AlertStatistics(msgspec.Struct):
     severities: list[AlertCount]
     alerts: list[AlertCount]
     nodes: list[AlertCount]
-    flapping: list[FlappingAlert]
+    flapping: Annotated[list[FlappingAlert], Meta(description="Alerts, the largest `most_per_hour` first.")]

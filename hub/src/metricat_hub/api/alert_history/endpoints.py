@@ -72,7 +72,10 @@ async def alert_timeline(request: Request) -> Response:
         history = _history(own)
         newest = history.latest(fingerprint, own.namespaces)
         if newest is None:
-            raise Problem(404, f"no alert has the fingerprint {fingerprint[:100]!r}; /api/v1/alerts/history lists them")
+            raise Problem(
+                404,
+                f"no alert has the fingerprint {fingerprint[:100]!r}; list the alerts with: GET /api/v1/alerts/history",
+            )
         found, following = _paged(
             lambda after, limit: history.timeline(wanted, after, limit), page, lambda one: (one.event.at, one.number)
         )

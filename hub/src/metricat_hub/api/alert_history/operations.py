@@ -30,13 +30,13 @@ _FILTER = (
         many=True,
     ),
     Parameter("receiver", "Name of a receiver that was notified; repeat the parameter for several.", many=True),
-    Parameter("start", "Select episodes that end after this time. Default: 7 days before the end.", TIME),
+    Parameter("start", "Select episodes that end after this time. Default: 7 days before `end`.", TIME),
     Parameter("end", "Select episodes that begin before this time. Default: now.", TIME),
 )
 _PAGES = (
     Parameter(
         "limit",
-        "Number of entries in the response.",
+        "Maximum number of entries in the response.",
         {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": PAGE},
     ),
     Parameter("cursor", "The value of `next` in the previous response; empty: the first entries."),
@@ -77,7 +77,7 @@ OPERATIONS = (
             *_FILTER,
             Parameter(
                 "top",
-                "Number of entries of each list.",
+                "Maximum number of entries in each list.",
                 {"type": "integer", "minimum": 1, "maximum": MOST_TOP, "default": TOP},
             ),
         ),
@@ -104,7 +104,7 @@ OPERATIONS = (
     Operation(
         "/api/v1/alertmanager/webhook",
         alertmanager_webhook,
-        "Record the alerts of an Alertmanager: its webhook",
+        "Receive a message of Alertmanager's webhook, and record its alerts",
         _TAG,
         scope="any",
         methods=("POST",),
@@ -112,7 +112,7 @@ OPERATIONS = (
         request=AlertmanagerMessage,
         success=204,
         errors=(400, 404, 413, 415, 503),
-        description="The URL of a `webhook_config` of Alertmanager, with an API key of the scope `write` as "
-        "`authorization.credentials`. In a cluster, the token of a ServiceAccount that may `post` to this path.",
+        description="Set this URL in a `webhook_config` of Alertmanager. Set `authorization.credentials` to an API key "
+        "with the scope `write`, or in a cluster to the token of a ServiceAccount that may `post` to this path.",
     ),
 )

@@ -43,13 +43,13 @@ class Undo(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Trial(msgspec.Struct, forbid_unknown_fields=True):
-    """A dry run. Null as the rule evaluates the stored rule."""
+    """A dry run. If `rule` is null, the hub evaluates the stored rule."""
 
     rule: RuleBody | None = None
 
 
 class BacktestTrial(msgspec.Struct, forbid_unknown_fields=True):
-    """A backtest. Null as the rule evaluates the stored rule."""
+    """A backtest. If `rule` is null, the hub evaluates the stored rule."""
 
     rule: RuleBody | None = None
     start: Annotated[Time | None, Meta(description="Default: a day before the end.")] = None

@@ -1,4 +1,7 @@
-"""Endpoints of the settings of alerts in MonitoringTargets. The API server authorizes each by the user's token."""
+"""Endpoints that read and change the alert settings of MonitoringTargets.
+
+The API server of Kubernetes authorizes each request by the user's token.
+"""
 
 from __future__ import annotations
 
@@ -112,7 +115,7 @@ def _client(request: Request) -> tuple[TargetAlertClient, str]:
     if principal_of(request).kind != "kubernetes":
         raise Problem(
             403,
-            "only users of Kubernetes can change MonitoringTargets, with their own rights; "
+            "only users of Kubernetes can read and change the alert settings of MonitoringTargets; "
             "send a token of the cluster, for example from: kubectl create token SERVICEACCOUNT",
         )
     return client, credentials_of(request).bearer

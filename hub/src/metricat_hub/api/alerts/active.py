@@ -78,7 +78,7 @@ async def acknowledge(request: Request) -> Response:
     """Acknowledge a firing alert."""
     given = await json_body(request, NewAcknowledgement)
     identifier, now = request.path_params["fingerprint"], services(request).now()
-    expires = end_of(given.expires, given.duration, now)
+    expires = end_of(given.expires, given.duration, now, "expires")
     found = await run_in_threadpool(
         own_routing_of(request).acknowledge, identifier, author_of(request), now, given.comment, expires
     )
@@ -153,8 +153,10 @@ OPERATIONS = (
             Parameter("alert", "Return only alerts with this name."),
             Parameter("severity", "Return only alerts with this severity."),
             Parameter("receiver", "Return only alerts whose notifications go to this receiver."),
-            Parameter("limit", "Entries of a page.", {"type": "integer", "minimum": 1, "maximum": 10_000}),
-            Parameter("cursor", "Cursor of the page: `next` of the page before."),
+            Parameter(
+                "limit", "Maximum number of entries in a page.", {"type": "integer", "minimum": 1, "maximum": 10_000}
+            ),
+            Parameter("cursor", "The value of `next` in the previous page; empty: the first page."),
         ),
         result=AlertEntries,
         errors=(400, 503),

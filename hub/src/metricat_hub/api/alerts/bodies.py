@@ -1,4 +1,7 @@
-"""The structs of requests and responses about active alerts and silences. Times are RFC 3339 in UTC."""
+"""The structs of requests and responses about active alerts, acknowledgements, silences and maintenance windows.
+
+Times are RFC 3339 in UTC.
+"""
 
 from __future__ import annotations
 
@@ -122,7 +125,7 @@ class NewAcknowledgement(msgspec.Struct, forbid_unknown_fields=True):
     comment: Comment = ""
     duration: Duration | None = None
     expires: Annotated[
-        str | None, Meta(description="End of the acknowledgement. Set `ends`, `duration` or neither.")
+        str | None, Meta(description="End of the acknowledgement. Set `expires`, `duration` or neither.")
     ] = None
 
 

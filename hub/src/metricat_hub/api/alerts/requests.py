@@ -31,12 +31,20 @@ def routing_of(request: Request) -> Notifications:
 def routing_in(own: Services) -> Notifications:
     """Return the routing of notifications in `own`; raise `Problem` 403 if the client may not use it."""
     if own.notifications is None:
-        raise Problem(403, "the client sees only some namespaces, but silences apply to all; use an API key of the hub")
+        raise Problem(
+            403,
+            "the client sees only some namespaces, but silences, maintenance windows and acknowledgements apply to "
+            "all; use an API key of the hub",
+        )
     return own.notifications
 
 
 def silences_in(own: Services) -> Notifications | AlertmanagerApi:
-    """Return the silences of the hub, or of the Alertmanager that sends the notifications; raise `Problem` if none."""
+    """Return the silences of the hub, or of the Alertmanager that sends the notifications.
+
+    Raises:
+        Problem: 403 if the client may not use silences, 409 if the hub's silences would have no effect.
+    """
     routing = routing_in(own)
     if own.remote_alerts is None:
         return routing
@@ -51,7 +59,11 @@ def silences_in(own: Services) -> Notifications | AlertmanagerApi:
 
 
 def silences_of(request: Request) -> Notifications | AlertmanagerApi:
-    """Return the silences of the hub, or of the Alertmanager that sends the notifications; raise `Problem` if none."""
+    """Return the silences of the hub, or of the Alertmanager that sends the notifications.
+
+    Raises:
+        Problem: 403 if the client may not use silences, 409 if the hub's silences would have no effect.
+    """
     return silences_in(services(request))
 
 
@@ -82,15 +94,20 @@ def time_of(text: str) -> int:
     return found
 
 
-def end_of(ends: str | None, duration: str | None, start: int) -> int | None:
-    """Return the end in milliseconds since 1970, from `ends` or from `start` plus `duration`; None without both."""
+def end_of(ends: str | None, duration: str | None, start: int, field: str = "ends") -> int | None:
+    """Return the end in milliseconds since 1970, from `ends` or from `start` plus `duration`; None without both.
+
+    `field` is the name of the request's field with the value `ends`. Raise `Problem` 400 for an invalid value.
+    """
     if ends is not None and duration is not None:
-        raise Problem(400, "the fields ends and duration are both set; set only one of them")
+        raise Problem(400, f"the fields {field} and duration are both set; set only one of them")
     if duration is None:
         return None if ends is None else time_of(ends)
     end = start + duration_of(duration)
     if end >= _LAST:
-        raise Problem(400, f"duration {duration[:50]!r} is too long; write for example 2h or 30d")
+        raise Problem(
+            400, f"duration {duration[:50]!r} is too long: it ends after the year 9999; write for example 2h or 30d"
+        )
     return end
 
 

@@ -122,8 +122,10 @@ OPERATIONS = (
         _TAG,
         parameters=(
             Parameter("state", "Return only silences in this state.", {"type": "string", "enum": list(_STATES)}),
-            Parameter("limit", "Entries of a page.", {"type": "integer", "minimum": 1, "maximum": 10_000}),
-            Parameter("cursor", "Cursor of the page: `next` of the page before."),
+            Parameter(
+                "limit", "Maximum number of entries in a page.", {"type": "integer", "minimum": 1, "maximum": 10_000}
+            ),
+            Parameter("cursor", "The value of `next` in the previous page; empty: the first page."),
         ),
         result=Silences,
         errors=(400, 409, 503),

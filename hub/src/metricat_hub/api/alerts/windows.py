@@ -142,8 +142,10 @@ OPERATIONS = (
         "List the maintenance windows",
         _TAG,
         parameters=(
-            Parameter("limit", "Entries of a page.", {"type": "integer", "minimum": 1, "maximum": 10_000}),
-            Parameter("cursor", "Cursor of the page: `next` of the page before."),
+            Parameter(
+                "limit", "Maximum number of entries in a page.", {"type": "integer", "minimum": 1, "maximum": 10_000}
+            ),
+            Parameter("cursor", "The value of `next` in the previous page; empty: the first page."),
         ),
         result=Windows,
     ),

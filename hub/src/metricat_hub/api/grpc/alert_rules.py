@@ -35,7 +35,10 @@ def configured(
         HubError: any error of the methods of `AlertRules`.
     """
     if rules is None:
-        raise RuleConflictError("this hub evaluates no rules; change the alerts in the MonitoringTargets")
+        raise RuleConflictError(
+            "this hub evaluates no rules, or the client may see only some namespaces; change the alerts in the "
+            "MonitoringTargets"
+        )
     comment, identifier = request.comment[:_LONGEST], request.id
     if request.WhichOneof("change") is None:
         raise InvalidParameterError("rule", "neither rule nor delete is set; set one of them")
@@ -78,9 +81,9 @@ def _body(rule: messages.AlertRule) -> RuleBody:
     if rule.operator:
         given["operator"] = rule.operator
     if rule.HasField("for_duration"):
-        given["for"] = _duration(rule.for_duration)
+        given["for"] = _duration("for_duration", rule.for_duration)
     if rule.HasField("keep_firing_for"):
-        given["keep_firing_for"] = _duration(rule.keep_firing_for)
+        given["keep_firing_for"] = _duration("keep_firing_for", rule.keep_firing_for)
     if rule.HasField("cooldown"):
         given["cooldown_minutes"] = rule.cooldown.ToMilliseconds() / 60_000
     given["levels"] = _levels(rule.levels)
@@ -98,17 +101,17 @@ def _levels(levels: Mapping[str, messages.AlertLevel]) -> dict[str, dict[str, An
         if level.HasField("threshold"):
             own["threshold"] = level.threshold
         if level.HasField("for_duration"):
-            own["for"] = _duration(level.for_duration)
+            own["for"] = _duration("for_duration", level.for_duration)
         if level.HasField("enabled"):
             own["enabled"] = level.enabled
         found[severity] = own
     return found
 
 
-def _duration(duration: Duration) -> str:
+def _duration(name: str, duration: Duration) -> str:
     milliseconds = duration.ToMilliseconds()
     if milliseconds < 0:
-        raise InvalidParameterError("rule", "a duration is negative; set a positive duration")
+        raise InvalidParameterError("rule", f"{name} is negative; set a duration of at least 0")
     return format_go_duration(milliseconds)
 
 

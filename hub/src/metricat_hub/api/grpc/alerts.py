@@ -1,4 +1,4 @@
-"""The calls about alerts."""
+"""The gRPC service `metricat.v1.AlertService`: alert rules and the alert history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Checks that all gRPC calls share: credentials, client certificates and rate limits; and statuses of errors."""
+"""What all gRPC calls share: checks of credentials, client certificates and rate limits, and statuses of errors."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Calls:
         self._web_config = web_config
 
     async def authorize(self, context: Context, scope: Scope, group: Group) -> tuple[Principal, Credentials]:
-        """Return the client and its credentials.
+        """Authenticate and authorize a call, and count it for the rate limit; return the client and its credentials.
 
         Raises:
             HubError: the credentials are invalid, the client lacks the scope, or it is above its rate limit.
@@ -69,7 +69,7 @@ class Calls:
                     "of these names"
                 )
         if rules.bucket is not None and not rules.bucket.take():
-            raise TooManyRequestsError("too many requests, by rate_limit of the web config file; retry later", 1)
+            raise TooManyRequestsError("more requests than rate_limit of the web config file allows; retry later", 1)
 
 
 def credentials_of(context: Context) -> Credentials:
@@ -104,7 +104,7 @@ async def statuses(context: Context) -> AsyncIterator[None]:
     except HubError as error:
         await abort(context, error)
     except Exception:  # noqa: BLE001 -- the client gets a status, the log gets the traceback
-        _LOG.exception("a gRPC call failed")
+        _LOG.exception("a gRPC call failed because of a bug of the hub; report the error")
         await abort(
             context, InternalError("internal error of the hub; see its log for the details, and report the error")
         )

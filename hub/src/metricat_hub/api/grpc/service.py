@@ -167,7 +167,7 @@ class MetricsService:
 
 
 def encode_round(one: Round, wanted: Subscription) -> bytes:
-    """Encode the values of a round: the part of a `StreamMetricsResponse` that is equal for all clients."""
+    """Encode the values of a subscription in a round: the part of a `StreamMetricsResponse` that its clients share."""
     response = messages.StreamMetricsResponse()
     for table, rows in one.selected(wanted):
         metric = response.metrics.add(

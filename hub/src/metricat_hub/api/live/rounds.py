@@ -79,7 +79,8 @@ class Rounds:
     ) -> None:
         """Evaluate a round at each multiple of the interval (milliseconds).
 
-        With `whole`, these are rounds of some namespaces, which share limits, thread and statistics with the whole.
+        `whole` is the object for all namespaces, if this object is for some namespaces only. The objects share the
+        limits, the thread and the statistics of `whole`.
         """
         self.interval = interval
         self._whole = whole
@@ -267,7 +268,7 @@ class Rounds:
                     missing[name] = _union(before, subscription.nodes)
             if not missing:
                 return
-            cancellation = Cancellation(max(self.interval / 1000, 1))
+            cancellation = Cancellation(max(self.interval / 1000, 1), remedy="subscribe to fewer metrics or nodes")
             work = asyncio.get_running_loop().run_in_executor(
                 self._thread(), live.evaluate, self._queries, missing, one.time, self.interval, cancellation
             )

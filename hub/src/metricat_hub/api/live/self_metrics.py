@@ -20,7 +20,7 @@ def samples(statistics: Statistics) -> Sequence[Sample]:
         ("delivered_rounds", "Rounds of live values that were sent, counted for each client.", statistics.delivered),
         (
             "skipped_rounds",
-            "Rounds of live values that slow clients skipped, counted for each client.",
+            "Rounds of live values that were not sent to a client, counted for each client.",
             statistics.skipped,
         ),
         (

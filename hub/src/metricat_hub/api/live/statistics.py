@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass
 class Statistics:
-    """Counts since the start of the hub."""
+    """Counts since the start of the hub, and the current number of clients (`clients`)."""
 
     clients: int = 0
     rounds: int = 0

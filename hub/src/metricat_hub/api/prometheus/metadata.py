@@ -230,7 +230,7 @@ async def configuration(request: Request) -> Response:
 
 @with_prometheus_errors
 async def store_status(request: Request) -> Response:
-    """Return the numbers of series of the last hour by metric name, by label and by label pair."""
+    """Return counts about the series of the last hour: series by metric name and label pair, and values by label."""
     parameters = await Parameters.of(request)
     limit = _whole(parameters, "limit") if parameters.get("limit") else 10
     if limit < 1:
@@ -327,14 +327,16 @@ OPERATIONS = (
         ),
         Parameter("scrapePool", "Return only targets of the job with this name."),
     ),
-    _operation("status/buildinfo", build_information, "Version"),
+    _operation("status/buildinfo", build_information, "Show the version of a Prometheus with the same features"),
     _operation("status/runtimeinfo", runtime_information, "Show runtime information about the process of the hub"),
-    _operation("status/flags", flags, "Settings"),
+    _operation("status/flags", flags, "Show all settings as text"),
     _operation("status/config", configuration, "Show the settings as YAML"),
     _operation(
         "status/tsdb",
         store_status,
-        "Count the series of the last hour by metric name and label",
-        Parameter("limit", "Number of entries of each list.", {"type": "integer", "minimum": 1, "maximum": 10_000}),
+        "Count the series of the last hour by metric name and label pair, and the values by label",
+        Parameter(
+            "limit", "Maximum number of entries in each list.", {"type": "integer", "minimum": 1, "maximum": 10_000}
+        ),
     ),
 )

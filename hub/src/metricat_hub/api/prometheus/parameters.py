@@ -34,7 +34,10 @@ class ParameterError(ValueError):
 
 
 class Parameters:
-    """The parameters of a request. Parameters in a form body take precedence over those in the URL."""
+    """The parameters of a request. Parameters in a form body take precedence over those in the URL.
+
+    The methods raise `ParameterError` for an invalid value.
+    """
 
     def __init__(self, pairs: list[tuple[str, str]]) -> None:
         self._pairs = pairs

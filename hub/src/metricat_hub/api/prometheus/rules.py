@@ -42,7 +42,7 @@ async def rules(request: Request) -> Response:
     parameters = await Parameters.of(request)
     kind = parameters.get("type")
     if kind not in {"", "alert", "record"}:
-        raise ParameterError(f"not supported value {kind!r}; use alert or record")
+        raise ParameterError(f'invalid parameter "type": not supported value {kind!r}; use alert or record')
     names, groups, files = (set(parameters.all(name)) for name in ("rule_name[]", "rule_group[]", "file[]"))
     with_alerts = parameters.get("exclude_alerts").lower() not in {"true", "1"}
     found = []

@@ -74,7 +74,7 @@ async def query_by_name(request: Request) -> Response:
 
 
 def of_category(category: str) -> Endpoint:
-    """Return an endpoint for the newest values of the measures of a category."""
+    """Return an endpoint for the newest values of the measures of a category; `process`: of metrics about processes."""
     measures = [measure.name for measure in MEASURES if measure.category == category] or list(_PROCESS)
 
     async def endpoint(request: Request) -> Response:

@@ -18,7 +18,7 @@ _METRICS = Parameter(
 )
 _LIMIT = Parameter(
     "limit",
-    "Number of entries in the response.",
+    "Maximum number of entries in the response.",
     {"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": PAGE},
 )
 _CURSOR = Parameter("cursor", "The value of `next` in the previous response.")
@@ -44,9 +44,14 @@ OPERATIONS = (
             _METRIC,
             _NODE,
             _DEVICE,
-            Parameter("start", "Start. Default: one hour before the end.", TIME),
-            Parameter("end", "End. Default: now.", TIME),
-            Parameter("step", "Time between two points, for example 5m. Default: the range divided by 300.", DURATION),
+            Parameter("start", "Start of the time range. Default: one hour before `end`.", TIME),
+            Parameter("end", "End of the time range. Default: now.", TIME),
+            Parameter(
+                "step",
+                "Time between two points, for example 5m. Default: the range divided by 300, at least the scrape "
+                "interval.",
+                DURATION,
+            ),
             Parameter(
                 "aggregation",
                 "How each point summarizes the samples of its step. Default: the newest value.",
@@ -58,13 +63,20 @@ OPERATIONS = (
         errors=(*_ERRORS, 404),
     ),
     Operation(
-        "/api/v1/metrics/measures", metrics.measures, "Measures", "Metrics", result=types.Measures, errors=(503,)
+        "/api/v1/metrics/measures",
+        metrics.measures,
+        "List all measures",
+        "Metrics",
+        result=types.Measures,
+        errors=(503,),
     ),
     *(
         Operation(
             f"/api/metrics/{category}",
             metrics.of_category(category),
-            f"List the newest values of measures about {category}",
+            f"List the newest values of the measures in the category {category}"
+            if category != "process"
+            else "List the newest values of metrics about processes",
             "Metrics",
             parameters=(_NODE, _DEVICE, *_PAGES),
             result=types.Current,
@@ -91,5 +103,13 @@ OPERATIONS = (
         result=types.Collectors,
         errors=_ERRORS,
     ),
-    Operation("/api/nodes", nodes.nodes, "Nodes", "Hub", parameters=_PAGES, result=types.Nodes, errors=_ERRORS),
+    Operation(
+        "/api/nodes",
+        nodes.nodes,
+        "List the nodes with samples in the last hour",
+        "Hub",
+        parameters=_PAGES,
+        result=types.Nodes,
+        errors=_ERRORS,
+    ),
 )

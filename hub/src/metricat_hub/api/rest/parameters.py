@@ -76,7 +76,7 @@ class Query:
         return text
 
     def page(self) -> tuple[int, int]:
-        """Return the position of the first entry, and the number of entries."""
+        """Return the position of the first entry, and the maximum number of entries."""
         count = self.limit(PAGE)
         cursor = self.text("cursor")
         try:
@@ -88,7 +88,7 @@ class Query:
         return first, count
 
     def limit(self, default: int) -> int:
-        """Return the number of entries in the response."""
+        """Return the maximum number of entries in the response."""
         text = self.text("limit")
         if text and not (re.fullmatch(r"[0-9]{1,5}", text, re.ASCII) and 1 <= int(text) <= LARGEST_PAGE):
             raise self.error("limit", f"{text[:100]!r} is not a number from 1 to {LARGEST_PAGE}; write for example 100")

@@ -31,8 +31,7 @@ async def respond(
 ) -> Response:
     """Run `work` in a thread, and return its result as JSON, or 304 if the client already has the result.
 
-    With a window, the response may come from the cache, and a client that has it gets 304 without an evaluation.
-    After an evaluation with a window, the response always has a body, because clients with equal requests share it.
+    With a window, the response may come from the cache, and clients with equal requests share one evaluation.
     """
     own = services(request)
 

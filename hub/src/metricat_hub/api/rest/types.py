@@ -151,7 +151,13 @@ class Status(msgspec.Struct):
     started: Time
     uptime_seconds: float
     targets: TargetCounts
-    series: Annotated[int | None, Meta(description="Number of series with samples in the last hour; null: unknown.")]
+    series: Annotated[
+        int | None,
+        Meta(
+            description="Number of series with samples in the last hour, or in the last 5 minutes if another server "
+            "stores the samples; null: unknown."
+        ),
+    ]
     retention: dict[str, str]
     collect_interval: str
     buffer: Annotated[
