@@ -1,9 +1,11 @@
 """`metricat` (and `kubectl metricat`): commands about Metricat at a terminal."""
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
 from difflib import get_close_matches
+from io import TextIOWrapper
 from pathlib import Path
 
 from metricat_cli.commands import available, missing, summaries
@@ -11,21 +13,45 @@ from metricat_cli.errors import CommandError
 
 PROGRAM = "metricat"
 _HELP = ("-h", "--help")
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit status: 1 if it failed, 2 for wrong arguments."""
     given = sys.argv[1:] if arguments is None else list(arguments)
+    _set_encodings()
     try:
-        return _run(given)
+        status = _run(given)
+        if sys.stdout:
+            sys.stdout.flush()
     except CommandError as error:
         print(f"{PROGRAM}: {error}", file=sys.stderr)  # noqa: T201 -- the command's error
         return error.status
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # the reader of a pipe ended, for example `head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes it at its end
+        _discard_output()
         return 141
+    except OSError as error:
+        if error.errno not in _UNWRITABLE:
+            raise
+        _discard_output()
+        print(f"{PROGRAM}: cannot write the output: {error.strerror}. Free some space", file=sys.stderr)  # noqa: T201 -- the command's error
+        return 1
+    return status
+
+
+def _set_encodings() -> None:
+    """Read UTF-8 in each locale, and replace characters that the encoding of the output lacks."""
+    if isinstance(sys.stdin, TextIOWrapper):
+        sys.stdin.reconfigure(encoding="utf-8", errors="strict")
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
+def _discard_output() -> None:
+    """Redirect standard output to /dev/null: the interpreter flushes it at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def program() -> str:

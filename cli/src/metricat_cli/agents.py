@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from http.client import BAD_REQUEST, FORBIDDEN, UNAUTHORIZED
 from urllib.parse import urlencode
@@ -104,5 +103,5 @@ def scrape_all(api: ApiServer, agents: Sequence[Agent], collectors: Sequence[str
     """Scrape agents, at most 16 at the same time. Return for each its samples, or the reason for a failure."""
     if not agents:
         return {}
-    with ThreadPoolExecutor(min(_MOST_REQUESTS, len(agents))) as pool:
+    with api.threads(min(_MOST_REQUESTS, len(agents))) as pool:
         return dict(zip(agents, pool.map(lambda one: scrape(api, one, collectors), agents), strict=True))

@@ -4,7 +4,6 @@ import io
 import json
 import tarfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import PurePosixPath
@@ -86,7 +85,7 @@ def collect(api: ApiServer, namespace: str, limits: Limits) -> list[File]:
         *(part for one in installed for part in _of_operator(api, one, limits, listed)),
         *(part for one in found for part in _of_target(api, one, limits, listed)),
     ]
-    with ThreadPoolExecutor(_REQUESTS) as pool:
+    with api.threads(_REQUESTS) as pool:
         files = [one for one in pool.map(attempt, parts) if one]
     if errors:
         files.append(File("errors.txt", masked_text("\n".join(sorted(errors)) + "\n").encode()))
@@ -117,7 +116,7 @@ def _general(api: ApiServer, namespace: str, installed: Sequence[InstalledOperat
     yield _Part("checks.yaml", lambda: _yaml([_check(one) for one in checks.run(api, Scope(namespace))]))
     yield _Part("nodes.yaml", lambda: _yaml([_node(one) for one in api.list(namespaced("v1", "nodes"))]))
     path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/monitoringtargets.metricat.dev"
-    yield _Part("crd.yaml", lambda: _yaml(_without_schema(api.get(path))))
+    yield _Part("crd.yaml", lambda: _yaml(_without_schema(api.object(path))))
 
 
 def _check(check: checks.Check) -> dict[str, str]:
@@ -149,7 +148,7 @@ def _of_operator(api: ApiServer, operator: InstalledOperator, limits: Limits, li
     space = operator.namespace
     yield _Part(f"{folder}/deployment.yaml", lambda: _yaml(operator.manifest))
     lease = namespaced("coordination.k8s.io/v1", "leases", space, operator.name)
-    yield _Part(f"{folder}/lease.yaml", lambda: _yaml(api.get(lease)))
+    yield _Part(f"{folder}/lease.yaml", lambda: _yaml(api.object(lease)))
     pods = listed(f"{folder}/pods", lambda: api.list(namespaced("v1", "pods", space), operator.selector))
     yield from _pods(api, folder, pods, limits)
     names = {operator.name, *(str(pod["metadata"]["name"]) for pod in pods)}
@@ -178,7 +177,7 @@ def _of_target(api: ApiServer, target: ClusterTarget, limits: Limits, listed: _L
     for one in target.status.get("prometheuses") or []:
         prometheus = namespaced(_PROMETHEUS, "prometheuses", one["namespace"], one["name"])
         name = f"{folder}/prometheuses/{one['namespace']}/{one['name']}.yaml"
-        yield _Part(name, lambda prometheus=prometheus: _yaml(api.get(prometheus)))  # type: ignore[misc]
+        yield _Part(name, lambda prometheus=prometheus: _yaml(api.object(prometheus)))  # type: ignore[misc]
 
 
 def _of_kind(api: ApiServer, path: str, label: str) -> list[Object]:

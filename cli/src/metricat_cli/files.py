@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,19 @@ from metricat_operator import naming
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from yaml import SafeLoader
+
     from metricat_operator.api.parse import Parsed
+else:
+    try:
+        from yaml import CSafeLoader as SafeLoader
+    except ImportError:  # PyYAML without libyaml
+        from yaml import SafeLoader
 
 STDIN = "-"
+_MOST_BYTES = 8 << 20
+_MOST_VALUES = 1_000_000
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 
 
 @dataclass(frozen=True)
@@ -31,15 +42,20 @@ class FileTarget:
     @property
     def name(self) -> str:
         """The name of the target."""
-        return str((self.manifest.get("metadata") or {}).get("name") or "")
+        return str(_metadata(self.manifest).get("name") or "")
 
     def namespace(self, default: str = "default") -> str:
         """Return the namespace that the file sets, otherwise `default`."""
-        return str((self.manifest.get("metadata") or {}).get("namespace") or default)
+        return str(_metadata(self.manifest).get("namespace") or default)
 
 
-class _Loader(yaml.SafeLoader):
-    """A loader that rejects equal keys, of which YAML would keep the last one."""
+class _Loader(SafeLoader):
+    """A loader that rejects equal keys, of which YAML would keep the last one, and aliases that expand without end."""
+
+    def construct_document(self, node: yaml.Node) -> Any:
+        """Return the value of a document; raise `ConstructorError` if its aliases expand to too many values."""
+        _count(node, {})
+        return super().construct_document(node)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 -- as in yaml
         """Return a mapping; raise `ConstructorError` for a key that is given twice."""
@@ -47,6 +63,25 @@ class _Loader(yaml.SafeLoader):
         if twice := [key for at, key in enumerate(keys) if key in keys[:at]]:
             raise yaml.constructor.ConstructorError(None, None, f"the key {twice[0]} is given twice", node.start_mark)
         return super().construct_mapping(node, deep=deep)
+
+
+def _count(node: yaml.Node, known: dict[int, int]) -> int:
+    """Return the number of values of a node with all aliases expanded; raise `ConstructorError` above the limit."""
+    if (found := known.get(id(node))) is not None:
+        if not found:
+            raise yaml.constructor.ConstructorError(None, None, "an alias refers to its own value", node.start_mark)
+        return found
+    known[id(node)] = 0
+    parts = node.value if isinstance(node, yaml.CollectionNode) else ()
+    number = 1
+    for part in parts:
+        number += sum(_count(one, known) for one in (part if isinstance(part, tuple) else (part,)))
+    if number > _MOST_VALUES:
+        raise yaml.constructor.ConstructorError(
+            None, None, f"more than {_MOST_VALUES:,} values, with all aliases expanded", node.start_mark
+        )
+    known[id(node)] = number
+    return number
 
 
 def read(file: str) -> list[FileTarget]:
@@ -88,8 +123,8 @@ def one(file: str) -> FileTarget:
         shown = _shown(file)
         raise CommandError(f"{shown} holds {len(found)} objects of kind {naming.KIND}. Use a file with exactly one")
     [target] = found
-    if not target.name:
-        raise CommandError(f"{target.file}: the {naming.KIND} has no metadata.name. Set it to the name of the target")
+    if wrong := metadata_errors(target.manifest):
+        raise CommandError(f"{target.file}: {wrong[0].removesuffix('.')}")
     if target.parsed.spec is None or target.parsed.errors:
         raise CommandError(f"{target.file}: " + "; ".join(target.parsed.errors))
     return target
@@ -103,7 +138,7 @@ def _documents(file: str) -> tuple[str, list[dict[str, Any]]]:
     """Return the name of a file in messages, and its documents."""
     shown = _shown(file)
     try:
-        text = sys.stdin.read() if file == STDIN else Path(file).read_text()
+        text = _text(file)
         found = yaml.load_all(text, _Loader)  # nosemgrep: yaml-without-safe-loader -- a SafeLoader
         documents = [one for one in found if one is not None]
     except FileNotFoundError as error:
@@ -114,15 +149,52 @@ def _documents(file: str) -> tuple[str, list[dict[str, Any]]]:
         raise CommandError(f"cannot read {shown}: it is not UTF-8 text. Check the path") from error
     except yaml.YAMLError as error:
         raise CommandError(f"cannot read {shown}: {_problem(error)}. Correct the YAML") from error
+    except RecursionError as error:
+        raise CommandError(f"cannot read {shown}: its values are nested too deeply. Correct the YAML") from error
+    except ValueError as error:  # a date that does not exist, a number with too many digits, a path with NUL
+        why = "a number has too many digits" if "set_int_max_str_digits" in str(error) else error
+        raise CommandError(f"cannot read {shown}: {why}. Correct the file or its path") from error
     if wrong := [one for one in documents if not isinstance(one, dict)]:
         raise CommandError(f"cannot read {shown}: it holds {str(wrong[0])[:40]!r} instead of an object. Check the file")
     return shown, documents
 
 
+def _text(file: str) -> str:
+    if file == STDIN:
+        text = sys.stdin.read(_MOST_BYTES + 1)
+    else:
+        with Path(file).open(encoding="utf-8") as opened:
+            text = opened.read(_MOST_BYTES + 1)
+    if len(text) > _MOST_BYTES:
+        raise ValueError(f"it is larger than {_MOST_BYTES >> 20} MiB")
+    return text
+
+
+def _metadata(manifest: dict[str, Any]) -> dict[str, Any]:
+    found = manifest.get("metadata")
+    return found if isinstance(found, dict) else {}
+
+
+def metadata_errors(manifest: dict[str, Any]) -> list[str]:
+    """Return the errors of the version, the name and the namespace."""
+    version = manifest.get("apiVersion", naming.API_VERSION)
+    found = [] if version == naming.API_VERSION else [f"invalid apiVersion {version!r}; use {naming.API_VERSION}"]
+    if not isinstance(manifest.get("metadata") or {}, dict):
+        return [*found, "metadata is not a map. Write the name of the target as metadata.name."]
+    values = _metadata(manifest)
+    found += [
+        f"metadata.{key}: invalid name {str(value)[:80]!r}; use lowercase letters, digits, hyphens and dots"
+        for key in ("name", "namespace")
+        if (value := values.get(key)) and not (isinstance(value, str) and _NAME.fullmatch(value))
+    ]
+    return found if values.get("name") else [*found, f"the {naming.KIND} has no metadata.name. Set it."]
+
+
 def _objects(documents: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     for document in documents:
-        if str(document.get("kind", "")).endswith("List"):
-            yield from (item for item in document.get("items") or [] if isinstance(item, dict))
+        items = document.get("items")
+        if str(document.get("kind", "")).endswith("List") and isinstance(items or [], list):
+            yield from (item for item in items or [] if isinstance(item, dict))
         else:
             yield document
 

@@ -1,5 +1,6 @@
 """Options that several commands have, as types of Typer."""
 
+import re
 import time
 from collections.abc import Callable
 from typing import Annotated
@@ -34,6 +35,7 @@ Prometheus = Annotated[
 ]
 
 
+_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _OPENED: list[ApiServer] = []
 
 
@@ -56,9 +58,21 @@ def scope(api: ApiServer, namespace: str, *, everywhere: bool) -> str:
     """Return the namespace that the options select; empty for all namespaces."""
     if everywhere and namespace:
         raise ArgumentError("--namespace and --all-namespaces conflict. Use one of them")
+    if namespace:
+        object_name("--namespace", namespace)
     if everywhere:
         return ""
     return namespace or api.credentials.namespace
+
+
+def object_name(what: str, value: str) -> str:
+    """Return the value if it can be the name of a Kubernetes object."""
+    if _NAME.fullmatch(value):
+        return value
+    space, slash, name = value.partition("/")
+    if slash and what == "NAME" and _NAME.fullmatch(space) and _NAME.fullmatch(name):
+        raise ArgumentError(f"invalid NAME {value!r}; write {name} -n {space}")
+    raise ArgumentError(f"invalid {what} {value!r}; use lowercase letters, digits, hyphens and dots")
 
 
 def one_of(option: str, value: str, *choices: str) -> str:

@@ -38,6 +38,15 @@ def colored(text: str, color: str) -> str:
     return f"\x1b[{_COLORS[color]}m{text}\x1b[0m"
 
 
+def encodable(text: str) -> bool:
+    """Return whether standard output can write the text in its encoding."""
+    try:
+        text.encode(getattr(sys.stdout, "encoding", None) or "utf-8")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
 def format_duration(seconds: float) -> str:
     """Return a duration in its two largest units: 3d4h, 12m, 30s."""
     units = (("d", 86400), ("h", 3600), ("m", 60), ("s", 1))

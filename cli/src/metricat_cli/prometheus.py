@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -16,6 +17,9 @@ Labels = tuple[tuple[str, str], ...]
 _MOST_POINTS = 10_000
 """Prometheus returns at most 11,000 points of a series in one response."""
 _SECONDS = 120
+"""The time limit for the next bytes of a response."""
+_WHOLE_SECONDS = 480
+_CHUNK = 2**18
 _MOST_BYTES = 256 << 20
 """Of one response, as for responses of the API server."""
 _MOST_ERROR = 64 << 10
@@ -67,11 +71,12 @@ class PrometheusClient:
         try:
             request = urllib.request.Request(url, body, dict(self.headers))  # noqa: S310 -- http and https only: checked
             with urllib.request.urlopen(request, timeout=_SECONDS) as response:  # noqa: S310 -- as above
-                answer = response.read(_MOST_BYTES + 1)
+                answer = _body(response)
         except urllib.error.HTTPError as error:
             raise CommandError(f"{self.url} returned {error.code}: {_error_text(error.read(_MOST_ERROR))}") from error
         except (OSError, http.client.HTTPException) as error:
             why = getattr(error, "reason", error)
+            why = getattr(why, "strerror", None) or " ".join(str(why).split())
             raise CommandError(f"cannot reach {self.url}: {why}. Check the URL and any port-forward") from error
         if len(answer) > _MOST_BYTES:
             raise CommandError(
@@ -83,6 +88,19 @@ class PrometheusClient:
             raise CommandError(
                 f"{url}: the response {NO_RESULT}. Set --prometheus to the base URL of Prometheus"
             ) from error
+
+
+def _body(response: http.client.HTTPResponse) -> bytes:
+    """Return the body of a response, up to one byte above the limit."""
+    end = time.monotonic() + _WHOLE_SECONDS
+    content = bytearray()
+    while len(content) <= _MOST_BYTES and (part := response.read1(_CHUNK)):
+        content += part
+        if time.monotonic() > end:
+            raise TimeoutError(f"no complete response within {_WHOLE_SECONDS} s")
+    if response.length and len(content) <= _MOST_BYTES:
+        raise http.client.IncompleteRead(bytes(content), response.length)
+    return bytes(content)
 
 
 def _error_text(body: bytes) -> str:

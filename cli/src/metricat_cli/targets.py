@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
+from http.client import NOT_FOUND
 from typing import Any
 
 from metricat_cli.cluster import ApiError, ApiServer
@@ -83,23 +85,22 @@ def find(api: ApiServer, namespace: str = "", name: str = "") -> list[ClusterTar
     """
     path = namespaced(naming.API_VERSION, naming.PLURAL, namespace, name if namespace else "")
     try:
-        found = [api.get(path)] if name and namespace else api.list(path)
+        found = [api.object(path)] if name and namespace else api.list(path)
     except ApiError as error:
-        if error.code != 404:
+        if error.code != NOT_FOUND:
             raise
         if name and installed(api):
-            raise CommandError(
-                f"the {naming.KIND} {namespace}/{name} does not exist. See: kubectl get mtarget -A"
-            ) from error
-        raise CommandError(f"Metricat is not installed in this cluster. Run: {INSTALL}") from error
+            raise _missing(api, namespace, name) from error
+        raise not_installed(api) from error
     targets = sorted(map(ClusterTarget, found), key=lambda one: (one.namespace, one.name))
-    return [one for one in targets if not name or one.name == name]
+    chosen = [one for one in targets if not name or one.name == name]
+    if name and not chosen:
+        raise _missing(api, namespace, name)
+    return chosen
 
 
-def none_found(namespace: str = "", name: str = "") -> str:
-    """Return the sentence that no MonitoringTarget exists: in a namespace (empty: in any), with a name (empty: any)."""
-    if name:
-        return f"No MonitoringTarget has the name {name}."
+def none_found(namespace: str = "") -> str:
+    """Return the sentence that no MonitoringTarget exists in a namespace (empty: in any)."""
     if namespace:
         return f"The namespace {namespace} has no MonitoringTarget."
     return "No MonitoringTarget exists, so no node is monitored."
@@ -107,5 +108,40 @@ def none_found(namespace: str = "", name: str = "") -> str:
 
 def installed(api: ApiServer) -> bool:
     """Return whether the API server serves the kind MonitoringTarget."""
-    resources = (api.find(f"/apis/{naming.API_VERSION}") or {}).get("resources") or []
-    return any(one.get("name") == naming.PLURAL for one in resources)
+    try:
+        resources = api.get(f"/apis/{naming.API_VERSION}").get("resources") or []
+    except ApiError as error:
+        if error.code != NOT_FOUND:
+            raise
+        return False
+    return any(one.get("name") == naming.PLURAL for one in resources if isinstance(one, dict))
+
+
+def not_installed(api: ApiServer) -> CommandError:
+    """Return the error for a cluster that does not serve the kind in the version of this command line.
+
+    Raises:
+        ApiError: the server is not a Kubernetes API server.
+    """
+    groups = [one for one in api.get("/apis").get("groups") or [] if isinstance(one, dict)]
+    served = [str(each["version"]) for one in groups if one.get("name") == naming.GROUP for each in one["versions"]]
+    if served and naming.VERSION not in served:
+        return CommandError(
+            f"the cluster serves {naming.GROUP} as {', '.join(served)}, and this command line uses {naming.VERSION}. "
+            "Install the metricat-cli of the operator's version"
+        )
+    return CommandError(f"Metricat is not installed in this cluster. Run: {INSTALL}")
+
+
+def _missing(api: ApiServer, namespace: str, name: str) -> CommandError:
+    """Return the error for a target that does not exist, with the nearest name that does."""
+    try:
+        known = find(api)
+    except CommandError:  # the user may not read other namespaces
+        known = []
+    hint = "See: kubectl get mtarget -A"
+    if elsewhere := [one.namespace for one in known if one.name == name]:
+        hint = f"It exists in the namespace {elsewhere[0]}. Set: -n {elsewhere[0]}"
+    elif near := get_close_matches(name, [one.name for one in known if namespace in ("", one.namespace)], 1):
+        hint = f"Did you mean {near[0]}?"
+    return CommandError(f"the {naming.KIND} {namespace + '/' if namespace else ''}{name} does not exist. {hint}")

@@ -25,7 +25,7 @@ def test_validate_checks_several_files(tmp_path: Path, capsys: pytest.CaptureFix
     valid, invalid, no_yaml, gone = json.loads(capsys.readouterr().out)
     assert valid["errors"] == []
     assert "spec.agent.port" in invalid["errors"][0]
-    assert "line 2: " in no_yaml["errors"][0]
+    assert "line 3: " in no_yaml["errors"][0]
     assert gone["errors"][0].endswith("the file does not exist. Check the path")
 
 
@@ -103,3 +103,63 @@ def test_differences_name_the_object_and_the_line() -> None:
 def test_diff_without_a_usable_file_exits_with_status_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["diff", "-f", str(tmp_path / "gone")]) == 2
     assert "the file does not exist" in capsys.readouterr().err
+
+
+BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"a{number}: &a{number} [{', '.join([f'*a{number - 1}'] * 10)}]\n" for number in range(1, 9)
+)
+BROKEN = {
+    "billion aliases": (BOMB, "more than 1,000,000 values, with all aliases expanded. Correct the YAML"),
+    "list of a billion aliases": (BOMB.replace("\na", "\n- &").replace("a0:", "-"), "cannot read"),
+    "alias of itself": ("a: &a [*a]", "an alias refers to its own value. Correct the YAML"),
+    "deep": ("a: " + "[" * 5000, "cannot read"),
+    "date": ("a: 2026-13-45", "month must be in 1..12. Correct the file"),
+    "number": (f"a: {'9' * 5000}", "cannot read"),
+    "binary": ("\x00\x01", "cannot read"),
+    "large": ("#" * (8 * 2**20 + 1), "it is larger than 8 MiB. Correct the file"),
+}
+METADATA = {
+    "name is a number": ("{name: 5}", "metadata.name: invalid name '5'; use lowercase letters"),
+    "name with blanks": ("{name: A B}", "metadata.name: invalid name 'A B'"),
+    "namespace is a date": ("{name: a, namespace: 2026-01-01}", "metadata.namespace: invalid name '2026-01-01'"),
+    "no map": ("x", "metadata is not a map"),
+    "other version": ("{name: a}\napiVersion: metricat.dev/v2", "invalid apiVersion 'metricat.dev/v2'; use"),
+    "no name": ("{}", "has no metadata.name. Set it."),
+}
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_broken_file_is_reported_in_one_sentence(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text, message = BROKEN[case]
+    file = tmp_path / "a.yaml"
+    file.write_text(text)
+    for command in (["render", "-f"], ["migrate"], ["backtest", "--prometheus", "http://127.0.0.1:9", "-f"]):
+        assert main([*command, str(file)]) == 1
+        [line] = capsys.readouterr().err.splitlines()
+        assert message in line
+    assert main(["validate", "-o", "json", str(file)]) == 1
+    [found] = json.loads(capsys.readouterr().out)
+    assert message in found["errors"][0]
+
+
+@pytest.mark.parametrize("case", METADATA)
+def test_invalid_metadata_is_named(case: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text, message = METADATA[case]
+    file = tmp_path / "a.yaml"
+    file.write_text(f"kind: MonitoringTarget\nmetadata: {text}\n")
+    assert main(["render", "-f", str(file)]) == 1
+    assert message.removesuffix(".") in capsys.readouterr().err
+    assert main(["validate", str(file)]) == 1
+    assert message in capsys.readouterr().out
+
+
+def test_aliases_and_merge_keys_are_read(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text("x: &x {port: 9200}\nkind: MonitoringTarget\nmetadata: {name: a}\nspec: {agent: {<<: *x}}\n")
+    assert main(["render", "-f", str(file)]) == 0
+    assert "containerPort: 9200" in capsys.readouterr().out
+
+
+def test_standard_input_is_read_only_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["validate", "-", "-"]) == 2
+    assert capsys.readouterr().err == "metricat: - is given twice. Standard input can be read only once\n"

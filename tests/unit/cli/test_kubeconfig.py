@@ -14,6 +14,7 @@ from metricat_cli.errors import CommandError
 
 PEM = "-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n"
 USER: dict[str, Any] = {"token": "secret"}
+EXEC: dict[str, Any] = {"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "echo"}}
 
 
 def encoded(text: str) -> str:
@@ -119,6 +120,27 @@ def test_failed_exec_plugin_is_named(script: str, message: str, tmp_path: Path) 
         (config({"client-certificate": "gone.crt"}), "", "are not usable: the file .*gone.crt does not exist"),
         (config({"client-certificate-data": "%"}), "", "client-certificate-data is not base64 of PEM"),
         (config({"auth-provider": {"name": "gcp"}}), "", "auth-provider was removed from kubectl"),
+        ({"clusters": 5}, "", "is not valid: clusters is not a list"),
+        ({"current-context": ["a"]}, "", "is not valid: current-context is not text"),
+        ("a: 2026-13-45", "", "is not valid YAML"),
+        (config(server=5), "", "the context a is not usable: server of its cluster is not text"),
+        (config({"token": ["x"]}), "", "token of its user is not text"),
+        (config(server="api.example.com"), "", "the server 'api.example.com' of the context a is not a URL; use for"),
+        (config(server="https://api:port"), "", "is not a URL"),
+        (config(server="https://a b"), "", "is not a URL"),
+        (config(server="https://[::1"), "", "is not a URL"),
+        (config({"token": "a\nb"}), "", "the header Authorization has a control character. Check the token"),
+        (config({"client-certificate": "/bin/sh"}), "", "the file /bin/sh is not text"),
+        (config({"exec": "aws"}), "", "its exec plugin has no command"),
+        (
+            config({"exec": EXEC["exec"] | {"args": [5]}}),
+            "",
+            "args or env of the exec plugin echo have a value that is not text",
+        ),
+        (config({"exec": EXEC["exec"] | {"env": [{"name": "A"}]}}), "", "args or env of the exec plugin echo"),
+        (config({"exec": EXEC["exec"] | {"command": "/tmp"}}), "", "exec plugin /tmp cannot be started: Permission"),
+        (config({"exec": EXEC["exec"] | {"args": ['{"status": []}']}}), "", "echo printed no ExecCredential"),
+        (config({"exec": EXEC["exec"] | {"args": ['{"status": {"token": 5}}']}}), "", "echo printed no ExecCredential"),
         (
             config({"exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "no-such-plugin"}}),
             "",

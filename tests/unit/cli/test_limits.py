@@ -3,10 +3,7 @@
 import base64
 import gzip
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
@@ -15,36 +12,7 @@ from metricat_cli.cluster import ApiServer
 from metricat_cli.cluster.kubeconfig import Credentials
 from metricat_cli.errors import CommandError
 from metricat_cli.prometheus import PrometheusClient
-
-
-@contextmanager
-def server(write: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
-    """Yield the URL of a server that responds to each request by `write`."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            write(self)
-
-        def log_message(self, *_: object) -> None: ...
-
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as found:
-        thread = Thread(target=found.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{found.server_port}"
-        finally:
-            found.shutdown()
-            thread.join()
-
-
-def body(content: bytes, status: int = 200) -> Callable[[BaseHTTPRequestHandler], None]:
-    def write(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(status)
-        handler.send_header("Content-Length", str(len(content)))
-        handler.end_headers()
-        handler.wfile.write(content)
-
-    return write
+from support.fixed_responses import body, server
 
 
 def secrets(release: bytes) -> bytes:

@@ -45,7 +45,7 @@ def run(api: ApiServer, scope: Scope, prometheus: PrometheusClient | None = None
         return
     if not found:
         state = State.FAILED if scope.require_target else State.WARNING
-        message = targets.none_found(scope.namespace, scope.name)
+        message = targets.none_found(scope.namespace)
         if scope.operator:
             message = f"No MonitoringTarget exists that the operator {scope.operator} manages."
         yield Check("targets", NO_TARGET, state, message, targets.CREATE)

@@ -3,14 +3,18 @@
 import http.client
 import json
 import os
+import socket
 import ssl
 import tempfile
 import threading
-from collections.abc import Mapping
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from metricat_cli.cluster.kubeconfig import Credentials
 from metricat_cli.errors import CommandError
@@ -21,6 +25,9 @@ Object = dict[str, Any]
 _SECONDS = 30
 _PAGE = 500
 _MOST_BYTES = 64 * 2**20
+_CHUNK = 2**18
+_WHOLE = 4
+"""The factor between the time limit of a whole response and the limit of a wait for its next bytes."""
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -35,17 +42,22 @@ class ApiError(CommandError):
         self.code = code
 
 
+class _IncompleteError(TimeoutError):
+    """The server sends a response, but too slowly."""
+
+
 class ApiServer:
     """The API server of one cluster. Each thread has its own connection."""
 
     def __init__(self, credentials: Credentials, seconds: float = _SECONDS) -> None:
-        """`seconds` is the time limit for each response."""
+        """`seconds` is the time limit for the next bytes of a response. A whole response may take four times that."""
         self.credentials = credentials
         self.seconds = seconds
         self._url = urlsplit(credentials.server)
         self._context = _tls(credentials) if self._url.scheme == "https" else None
         self._threads = threading.local()
         self._connections: list[http.client.HTTPConnection] = []
+        self._closed = False
         self.time = 0.0
         """The time of the API server at its last response, in seconds since 1970: the local clock may differ."""
 
@@ -60,7 +72,20 @@ class ApiServer:
             found = json.loads(content)
         except (ValueError, RecursionError) as error:
             raise ApiError(0, f"{path} returned no JSON. Check the server of the kubeconfig") from error
-        return found if isinstance(found, dict) else {}
+        if not isinstance(found, dict):
+            raise _foreign(path)
+        return found
+
+    def object(self, path: str) -> Object:
+        """Return the Kubernetes object at a path of the API.
+
+        Raises:
+            ApiError: as for `get`, or the response is not a Kubernetes object.
+        """
+        found = self.get(path)
+        if not _is_object(found):
+            raise _foreign(path)
+        return found
 
     def list(self, path: str, labels: str = "", fields: str = "") -> list[Object]:
         """Return all objects of a list, which the client requests page by page."""
@@ -68,15 +93,21 @@ class ApiServer:
         query = {"limit": str(_PAGE), "labelSelector": labels, "fieldSelector": fields}
         while True:
             page = self.get(path, {key: value for key, value in query.items() if value})
-            found += page.get("items") or []
-            query["continue"] = (page.get("metadata") or {}).get("continue") or ""
-            if not query["continue"]:
+            items, metadata = page.get("items") or [], page.get("metadata") or {}
+            if not isinstance(items, list) or not isinstance(metadata, dict) or not all(map(_is_object, items)):
+                raise _foreign(path)
+            found += items
+            following = metadata.get("continue") or ""
+            if not following:
                 return found
+            if following == query.get("continue"):  # an endless list
+                raise _foreign(path)
+            query["continue"] = following
 
     def find(self, path: str) -> Object | None:
         """Return one object, or None if it does not exist."""
         try:
-            return self.get(path)
+            return self.object(path)
         except ApiError as error:
             if error.code == http.client.NOT_FOUND:
                 return None
@@ -95,7 +126,7 @@ class ApiServer:
             try:
                 connection.request("GET", target, headers=self._headers())
                 response = connection.getresponse()
-                content = response.read(_MOST_BYTES + 1)
+                content = self._body(response)
                 break
             except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError) as error:
                 self._drop()  # the server may close an idle connection at any time
@@ -107,16 +138,32 @@ class ApiServer:
         if len(content) > _MOST_BYTES:
             self._drop()
             raise ApiError(0, f"the response to {path} is larger than {_MOST_BYTES >> 20} MiB. Select fewer objects")
-        if date := response.headers.get("Date"):
-            self.time = parsedate_to_datetime(date).timestamp()
+        with suppress(ValueError, TypeError):  # a missing or broken date
+            self.time = parsedate_to_datetime(response.headers["Date"]).timestamp()
         if response.status >= http.client.BAD_REQUEST:
             raise self._refused(response.status, path, content)
         return content
 
-    def _headers(self) -> dict[str, str]:
-        return {"Accept": "application/json, */*", "User-Agent": "metricat-cli", **self.credentials.headers}
+    def _body(self, response: http.client.HTTPResponse) -> bytes:
+        """Return the body, up to one byte above the limit."""
+        end = time.monotonic() + _WHOLE * self._seconds
+        content = bytearray()
+        while len(content) <= _MOST_BYTES and (part := response.read1(_CHUNK)):
+            content += part
+            if time.monotonic() > end:
+                raise _IncompleteError
+        if response.length and len(content) <= _MOST_BYTES:
+            raise http.client.IncompleteRead(bytes(content), response.length)
+        response.close()
+        return bytes(content)
+
+    def _headers(self) -> dict[str, str | bytes]:
+        own = {name: value.encode() for name, value in self.credentials.headers.items()}
+        return {"Accept": "application/json, */*", "User-Agent": "metricat-cli", **own}
 
     def _connection(self) -> http.client.HTTPConnection:
+        if self._closed:
+            raise ApiError(0, "the command ended before the request. Run it again")
         found: http.client.HTTPConnection | None = getattr(self._threads, "connection", None)
         if found is None:
             found = self._threads.connection = self._connect()
@@ -124,9 +171,23 @@ class ApiServer:
         return found
 
     def close(self) -> None:
-        """Close the connections of all threads."""
+        """Close the connections of all threads. Threads that wait for a response stop waiting."""
+        self._closed = True
         for connection in self._connections:
+            if connection.sock:
+                with suppress(OSError):  # the server has closed the connection
+                    connection.sock.shutdown(socket.SHUT_RDWR)
             connection.close()
+
+    @contextmanager
+    def threads(self, number: int) -> Iterator[ThreadPoolExecutor]:
+        """Yield a pool of threads for requests. If the block fails, for example by Ctrl-C, the requests end at once."""
+        with ThreadPoolExecutor(number) as pool:
+            try:
+                yield pool
+            except BaseException:
+                self.close()
+                raise
 
     def _drop(self) -> None:
         if connection := getattr(self._threads, "connection", None):
@@ -148,6 +209,12 @@ class ApiServer:
     def _unreachable(self, error: Exception) -> ApiError:
         if isinstance(error, ssl.SSLCertVerificationError):
             why, remedy = error.verify_message, "Check certificate-authority-data in the kubeconfig"
+        elif isinstance(error, _IncompleteError):
+            why, remedy = f"no complete response within {_WHOLE * self._seconds:g} s", "Check the network, or a VPN"
+        elif isinstance(error, http.client.IncompleteRead):
+            why, remedy = "the response ends too early", "Check the network, and: kubectl cluster-info"
+        elif isinstance(error, http.client.HTTPException) and not isinstance(error, OSError):
+            why, remedy = "the response is not HTTP", "Check the server of the kubeconfig"
         elif isinstance(error, TimeoutError):
             why, remedy = f"no response within {self.seconds:g} s", "Check the network or the VPN"
         else:
@@ -156,17 +223,34 @@ class ApiServer:
         return ApiError(0, f"cannot reach the API server {self.credentials.server}: {why}. {remedy}")
 
     def _refused(self, code: int, path: str, content: bytes) -> ApiError:
+        remedy = ""
         try:
-            message = str(json.loads(content)["message"])
+            message = " ".join(str(json.loads(content)["message"]).split())
         except (ValueError, KeyError, TypeError, RecursionError):
             message = " ".join(content[:200].decode(errors="replace").split())
+            remedy = "Check the server of the kubeconfig"
         what = path.partition("?")[0]
         if code == http.client.UNAUTHORIZED and "/proxy/" not in what:
             context = self.credentials.context or "the pod"
             return ApiError(code, f"the API server rejects the credentials of {context}. Log in to the cluster again")
         if code == http.client.FORBIDDEN and "/proxy/" not in what:
             return ApiError(code, f"{message}. Ask the administrator of the cluster for this permission")
-        return ApiError(code, f"{what} returned {code}: {message.removesuffix('.') or 'empty response'}")
+        if code == http.client.TOO_MANY_REQUESTS:
+            remedy = "Try again in a minute"
+        elif code >= http.client.INTERNAL_SERVER_ERROR:
+            remedy = "Try again. If it fails again, check the API server: kubectl get --raw /readyz"
+        text = f"{what} returned {code}: {message.removesuffix('.') or 'empty response'}"
+        return ApiError(code, text if not remedy or "/proxy/" in what else f"{text}. {remedy}")
+
+
+def _is_object(value: Any) -> bool:
+    """Return whether a value has the form of a Kubernetes object."""
+    metadata = value.get("metadata") if isinstance(value, dict) else None
+    return isinstance(metadata, dict) and isinstance(metadata.get("name"), str)
+
+
+def _foreign(path: str) -> ApiError:
+    return ApiError(0, f"{path} returned JSON that is not from Kubernetes. Check the server of the kubeconfig")
 
 
 class _Connection(http.client.HTTPSConnection):
@@ -210,7 +294,13 @@ def _proxy(credentials: Credentials, host: str) -> Any:
         url = getproxies().get(urlsplit(credentials.server).scheme, "")
     if not url:
         return None
-    parsed = urlsplit(url)
+    try:
+        parsed = urlsplit(url if "://" in url else f"http://{url}")
+        valid = bool(parsed.hostname) and parsed.port != 0
+    except ValueError:  # the port
+        valid = False
+    if not valid:  # its URL may have a password
+        raise CommandError("the URL of the proxy is not valid; use for example http://proxy.example.com:3128")
     if parsed.scheme != "http":
         raise CommandError(f"the proxy {parsed.scheme}://{parsed.hostname} is not supported. Use an HTTP proxy")
     return parsed
@@ -219,8 +309,8 @@ def _proxy(credentials: Credentials, host: str) -> Any:
 def namespaced(group: str, plural: str, namespace: str = "", name: str = "") -> str:
     """Return the API path of one object, or of all objects in a namespace or the cluster; `group` has the version."""
     root = f"/apis/{group}" if "/" in group else f"/api/{group}"
-    place = f"/namespaces/{namespace}" if namespace else ""
-    return f"{root}{place}/{plural}{'/' + name if name else ''}"
+    place = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
+    return f"{root}{place}/{plural}{'/' + quote(name, safe='') if name else ''}"
 
 
 def connect(kubeconfig: str = "", context: str = "", impersonate: str = "", seconds: float = _SECONDS) -> ApiServer:

@@ -4,11 +4,13 @@ import base64
 import binascii
 import json
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import yaml
 
@@ -18,6 +20,19 @@ _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _EXEC_SECONDS = 60
 _EXEC_VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
 _CHECK = "Check it with: kubectl config view"
+_TOP = (
+    *((kind, list, "a list") for kind in ("clusters", "users", "contexts")),
+    ("current-context", str, "text"),
+)
+_TEXTS = {
+    "context": ("cluster", "user", "namespace"),
+    "cluster": ("server", "certificate-authority", "certificate-authority-data", "tls-server-name", "proxy-url"),
+    "user": (
+        *("token", "tokenFile", "username", "password", "as"),
+        *("client-certificate", "client-certificate-data", "client-key", "client-key-data"),
+    ),
+}
+"""The fields of each section that are text."""
 
 try:
     from yaml import CSafeLoader as Loader
@@ -101,17 +116,20 @@ def _merged(files: list[Path]) -> dict[str, Any]:
     merged: dict[str, Any] = {"clusters": {}, "users": {}, "contexts": {}, "current-context": ""}
     for file in files:
         try:
-            content = yaml.load(file.read_text(), Loader) or {}
+            content = yaml.load(file.read_text(encoding="utf-8"), Loader) or {}
         except OSError as error:
             raise CommandError(f"cannot read the kubeconfig {file}: {error.strerror}. Check its permissions") from error
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
+        except (yaml.YAMLError, ValueError, RecursionError) as error:
             raise CommandError(f"the kubeconfig {file} is not valid YAML. {_CHECK}") from error
         if not isinstance(content, dict):
             raise CommandError(f"the kubeconfig {file} is not a kubeconfig. {_CHECK}")
+        for key, form, what in _TOP:
+            if not isinstance(content.get(key) or form(), form):
+                raise CommandError(f"the kubeconfig {file} is not valid: {key} is not {what}. {_CHECK}")
         merged["current-context"] = merged["current-context"] or content.get("current-context") or ""
         for kind in ("clusters", "users", "contexts"):
             for entry in content.get(kind) or []:
-                if isinstance(entry, dict) and "name" in entry:
+                if isinstance(entry, dict) and isinstance(entry.get("name"), str):
                     value = entry.get(kind.removesuffix("s")) or {}
                     merged[kind].setdefault(entry["name"], _with_absolute_paths(value, file.parent))
     return merged
@@ -133,9 +151,13 @@ def _of_context(config: Mapping[str, Any], context: str, impersonate: str) -> Cr
         known = ", ".join(sorted(config["contexts"])) or "none"
         raise CommandError(f"the context {name} does not exist. The kubeconfig has the contexts: {known}")
     chosen = config["contexts"][name]
+    _check_texts(name, "context", chosen)
     cluster, user = config["clusters"].get(chosen.get("cluster")), config["users"].get(chosen.get("user"), {})
     if not cluster or not cluster.get("server"):
         raise CommandError(f"the context {name} names no cluster with a server. {_CHECK}")
+    _check_texts(name, "cluster", cluster)
+    _check_texts(name, "user", user)
+    _check_server(name, cluster["server"])
     try:
         authority = _pem(cluster, "certificate-authority")
         headers, certificate, key = _identity(user, cluster, authority)
@@ -148,6 +170,11 @@ def _of_context(config: Mapping[str, Any], context: str, impersonate: str) -> Cr
         raise CommandError(f"the credentials of the context {name} are not usable: {error}. {_CHECK}") from error
     if as_user := impersonate or user.get("as", ""):
         headers["Impersonate-User"] = as_user
+    if wrong := next((key for key, value in headers.items() if not value.isprintable()), ""):
+        raise CommandError(
+            f"the credentials of the context {name} are not usable: the header {wrong} has a control character. "
+            "Check the token, and --as"
+        )
     return Credentials(
         cluster["server"].rstrip("/"),
         name,
@@ -162,12 +189,30 @@ def _of_context(config: Mapping[str, Any], context: str, impersonate: str) -> Cr
     )
 
 
+def _check_texts(name: str, kind: str, fields: Mapping[str, Any]) -> None:
+    for key in _TEXTS[kind]:
+        if not isinstance(fields.get(key) or "", str):
+            raise CommandError(f"the context {name} is not usable: {key} of its {kind} is not text. {_CHECK}")
+
+
+def _check_server(name: str, server: str) -> None:
+    try:
+        url = urlsplit(server)
+        valid = url.scheme in ("http", "https") and url.hostname and url.port != 0 and not re.search(r"[^!-~]", server)
+    except ValueError:  # the port
+        valid = False
+    if not valid:
+        raise CommandError(
+            f"the server {server!r} of the context {name} is not a URL; use for example https://api.example.com:6443"
+        )
+
+
 def _identity(user: Mapping[str, Any], cluster: Mapping[str, Any], authority: str) -> tuple[dict[str, str], str, str]:
     """Return the headers, the client certificate and its key of a user."""
     certificate, key = _pem(user, "client-certificate"), _pem(user, "client-key")
     token = user.get("token") or ""
     if user.get("tokenFile"):
-        token = Path(user["tokenFile"]).read_text().strip()
+        token = _content(user["tokenFile"]).strip()
     if user.get("exec") and not token and not certificate:
         token, certificate, key = _run_plugin(user["exec"], cluster, authority)
     if user.get("auth-provider") and not token:
@@ -187,12 +232,32 @@ def _pem(entry: Mapping[str, Any], name: str) -> str:
             return base64.b64decode(data, validate=True).decode()
         except (binascii.Error, UnicodeDecodeError) as error:
             raise ValueError(f"{name}-data is not base64 of PEM") from error
-    return Path(entry[name]).read_text() if entry.get(name) else ""
+    return _content(entry[name]) if entry.get(name) else ""
+
+
+def _content(file: str) -> str:
+    try:
+        return Path(file).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"the file {file} is not text") from error
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(value)
+    return value
 
 
 def _run_plugin(plugin: Mapping[str, Any], cluster: Mapping[str, Any], authority: str) -> tuple[str, str, str]:
     """Run an exec credential plugin (client.authentication.k8s.io); return the token, certificate and key."""
-    command, version = plugin.get("command", ""), plugin.get("apiVersion", "")
+    if not isinstance(plugin, Mapping) or not plugin.get("command") or not isinstance(plugin["command"], str):
+        raise ValueError("its exec plugin has no command")
+    command, version = plugin["command"], plugin.get("apiVersion", "")
+    try:
+        arguments = [_text(one) for one in plugin.get("args") or []]
+        variables = {_text(one["name"]): _text(one["value"]) for one in plugin.get("env") or []}
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"args or env of the exec plugin {command} have a value that is not text") from error
     if version not in _EXEC_VERSIONS:
         raise ValueError(f"the exec plugin {command} has the apiVersion {version!r}; use {_EXEC_VERSIONS[0]}")
     spec: dict[str, Any] = {"interactive": os.isatty(0)}
@@ -205,12 +270,12 @@ def _run_plugin(plugin: Mapping[str, Any], cluster: Mapping[str, Any], authority
     info = json.dumps({"apiVersion": version, "kind": "ExecCredential", "spec": spec})
     environment = {
         **os.environ,
-        **{one["name"]: one["value"] for one in plugin.get("env") or []},
+        **variables,
         "KUBERNETES_EXEC_INFO": info,
     }
     try:
         done = subprocess.run(  # noqa: S603 -- the user's kubeconfig names it
-            [command, *(plugin.get("args") or [])],
+            [command, *arguments],
             env=environment,
             stdout=subprocess.PIPE,
             text=True,
@@ -218,13 +283,17 @@ def _run_plugin(plugin: Mapping[str, Any], cluster: Mapping[str, Any], authority
             check=True,
         )
         status = json.loads(done.stdout)["status"]
+        found = [status.get(key) or "" for key in ("token", "clientCertificateData", "clientKeyData")]
+        token, certificate, key = map(str.strip, found)
     except FileNotFoundError as error:
         hint = " ".join(str(plugin.get("installHint") or "Install it, or correct the PATH").split())
         raise ValueError(f"the exec plugin {command} does not exist. {hint}") from error
+    except OSError as error:
+        raise ValueError(f"the exec plugin {command} cannot be started: {error.strerror}") from error
     except subprocess.CalledProcessError as error:
         raise ValueError(f"the exec plugin {command} ended with status {error.returncode}") from error
     except subprocess.TimeoutExpired as error:
         raise ValueError(f"the exec plugin {command} did not end within {_EXEC_SECONDS} s") from error
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ValueError(f"the exec plugin {command} printed no ExecCredential") from error
-    return status.get("token", ""), status.get("clientCertificateData", ""), status.get("clientKeyData", "")
+    return token, certificate, key

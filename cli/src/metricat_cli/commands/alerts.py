@@ -42,7 +42,11 @@ def command(
     options.one_of("--output", output, "table", "json", "yaml")
     url = arguments.url(prometheus) if prometheus else ""
     api = options.cluster(kubeconfig, context, as_)
-    found = targets.find(api, options.scope(api, namespace, everywhere=all_namespaces or not namespace))
+    place = options.scope(api, namespace, everywhere=all_namespaces or not namespace)
+    found = targets.find(api, place)
+    if not found:
+        text = targets.none_found(place)
+        raise CommandError(f"{text[:1].lower()}{text[1:]} Run: {targets.CREATE}")
     alerts = _of_targets(_all(api, found, url), found, pending=pending)
     if output != "table":
         typer.echo(structured(alerts, output))

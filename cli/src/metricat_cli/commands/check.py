@@ -11,15 +11,16 @@ from metricat_cli import arguments, checks, options
 from metricat_cli.checks import Check, State
 from metricat_cli.checks.run import Scope
 from metricat_cli.cluster import ApiServer
-from metricat_cli.output import colored, structured
+from metricat_cli.output import colored, encodable, structured
 from metricat_cli.prometheus import PrometheusClient
 
 _MARKS = {
-    State.OK: ("✓", "green"),
-    State.WARNING: ("!", "yellow"),
-    State.FAILED: ("✗", "red"),
-    State.SKIPPED: ("-", "dim"),
+    State.OK: ("✓", "+", "green"),
+    State.WARNING: ("!", "!", "yellow"),
+    State.FAILED: ("✗", "x", "red"),
+    State.SKIPPED: ("-", "-", "dim"),
 }
+"""The mark of each result, the mark in ASCII, and the color."""
 _PAUSE = 2.0
 """Seconds between two runs with --wait."""
 
@@ -54,6 +55,8 @@ def command(
     """
     options.one_of("--output", output, "text", "json", "yaml")
     end = time.monotonic() + (arguments.duration(wait) if wait else 0)
+    if name:
+        options.object_name("NAME", name)
     client = PrometheusClient(arguments.url(prometheus)) if prometheus else None
     api = options.cluster(kubeconfig, context, as_)
     place = options.scope(api, namespace, everywhere=all_namespaces or not (name or namespace))
@@ -88,7 +91,8 @@ def _printed(found: Iterable[Check]) -> Iterable[Check]:
         if check.section != section:
             section = check.section
             typer.echo(f"{section}\n{'-' * len(section)}")
-        mark, color = _MARKS[check.state]
+        mark, ascii_mark, color = _MARKS[check.state]
+        mark = mark if encodable(mark) else ascii_mark
         passed = check.state is State.OK
         detail = f" ({check.message})" if passed and check.message else ""
         typer.echo(f"{colored(mark, color)} {check.name}{colored(detail, 'dim')}")

@@ -43,7 +43,7 @@ def _difference(target: files.FileTarget, api: ApiServer, namespace: str) -> str
     live = api.find(namespaced(naming.API_VERSION, naming.PLURAL, place, target.name))
     image = _image(api, ClusterTarget(live)) if live else rendering.IMAGE
     if live is None and not targets.installed(api):
-        raise CommandError(f"Metricat is not installed in this cluster. Run: {targets.INSTALL}")
+        raise targets.not_installed(api)
     wanted = target.manifest.get("spec") or {}
     extra = _extra_labels(api, place, target.name) if live else None
     before = rendering.children(target.name, place, live.get("spec") or {}, image, extra) if live else []

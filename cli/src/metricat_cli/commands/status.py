@@ -34,6 +34,8 @@ def command(
     Without a name and a namespace, the command shows all namespaces.
     """
     options.one_of("--output", output, "table", "wide", "json", "yaml")
+    if name:
+        options.object_name("NAME", name)
     api = options.cluster(kubeconfig, context, as_)
     everywhere = all_namespaces or not (name or namespace)
     place = options.scope(api, namespace, everywhere=everywhere)
@@ -41,7 +43,7 @@ def command(
     def render() -> str:
         found = targets.find(api, place, name)
         if not found and output in ("table", "wide"):
-            return f"{targets.none_found(place, name)} Run: {targets.CREATE}"
+            return f"{targets.none_found(place)} Run: {targets.CREATE}"
         return _rendered(found, api, output)
 
     if watch:

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from difflib import get_close_matches
 from typing import Annotated, Any
 
 import typer
@@ -169,17 +170,21 @@ class _Sampler:
         if not known:
             text = targets.none_found(self._namespace)
             raise CommandError(f"{text[:1].lower()}{text[1:]} Run: {targets.CREATE}")
-        found = [one for one in agents.find(self.api, known) if not self._nodes or one.node in self._nodes]
+        running = agents.find(self.api, known)
+        uncovered = [one for target in known for one in target.status.get("uncovered") or []]
+        found = [one for one in running if not self._nodes or one.node in self._nodes]
         covered = {one.node for one in found}
         lacking = [
             NoResponse(one["node"], f"no ready agent: {one.get('reason', '')}: {one.get('message', '')}".strip(": "))
-            for target in known
-            for one in target.status.get("uncovered") or []
+            for one in uncovered
             if one["node"] not in covered and (not self._nodes or one["node"] in self._nodes)
         ]
         missing = self._nodes - covered - {one.node for one in lacking}
         if missing:
-            raise CommandError(f"no agent runs on the node {min(missing)}. Run: metricat nodes")
+            known_nodes = {one.node for one in running} | {one["node"] for one in uncovered}
+            near = get_close_matches(min(missing), known_nodes, 1)
+            hint = f"Did you mean {near[0]}?" if near else "Run: metricat nodes"
+            raise CommandError(f"no agent runs on the node {min(missing)}. {hint}")
         return found, lacking
 
     def _checked(self, good: Mapping[Agent, object], silent: list[NoResponse]) -> list[NoResponse]:

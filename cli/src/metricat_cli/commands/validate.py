@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from metricat_cli import files, options
-from metricat_cli.errors import CommandError
+from metricat_cli.errors import ArgumentError, CommandError
 from metricat_cli.output import structured
 
 
@@ -36,6 +36,8 @@ def command(
     options.one_of("--output", output, "text", "json", "yaml")
     if not (given := [*(paths or []), *(file or [])]):
         raise typer.BadParameter("no file is given. Name YAML files, or - for standard input")
+    if given.count(files.STDIN) > 1:
+        raise ArgumentError("- is given twice. Standard input can be read only once")
     found = [result for path in given for result in _results(path)]
     if not found:
         raise CommandError(f"no MonitoringTarget in {', '.join(given)}. Check the paths")
@@ -58,7 +60,7 @@ def _results(path: str) -> list[FileResult]:
         FileResult(
             target.file,
             f"{target.namespace()}/{target.name}",
-            [*target.parsed.errors, *([] if target.name else ["metadata.name is missing. Set it."])],
+            [*files.metadata_errors(target.manifest), *target.parsed.errors],
             list(target.parsed.warnings),
         )
         for target in targets
