@@ -23,7 +23,16 @@ _CHUNK = 2**18
 _MOST_BYTES = 256 << 20
 """Of one response, as for responses of the API server."""
 _MOST_ERROR = 64 << 10
-NO_RESULT = "is not a result of the Prometheus API"
+_CREDENTIALS = "It requires other credentials: see --header of metricat backtest"
+_BASE = "Set --prometheus to the base URL of Prometheus"
+_REMEDIES = {
+    401: _CREDENTIALS,
+    403: _CREDENTIALS,
+    **dict.fromkeys((301, 302, 303, 307, 308, 404, 405), _BASE),
+    422: "Check the query",
+    503: "Use a shorter --since, or try again",
+}
+"""What to do about each status."""
 
 
 @dataclass(frozen=True)
@@ -45,23 +54,43 @@ class PrometheusClient:
         while start <= end:
             last = min(end, start + (_MOST_POINTS - 1) * step)
             query = {"query": expr, "start": f"{start:.3f}", "end": f"{last:.3f}", "step": f"{step:g}"}
-            for series in self._request("query_range", query)["result"]:
+            for series in self._list("query_range", query, "result", metric=dict, values=list):
                 labels = tuple(sorted((name, value) for name, value in series["metric"].items() if name != "__name__"))
-                found[labels] += [at for at, _ in series["values"]]
+                try:
+                    found[labels] += [at for at, _ in series["values"]]
+                except (TypeError, ValueError) as error:
+                    raise self._foreign() from error
             start = last + step
         return dict(found)
 
     def query(self, expr: str) -> list[Any]:
         """Return the result of an instant query: a list of `metric` and `value`."""
-        return list(self._request("query", {"query": expr})["result"])
+        found = self._list("query", {"query": expr}, "result", metric=dict, value=list)
+        if not all(map(_is_sample, (one["value"] for one in found))):
+            raise self._foreign()
+        return found
 
     def alerts(self) -> list[Mapping[str, Any]]:
         """Return the pending and firing alerts."""
-        return list(self._request("alerts", {})["alerts"])
+        return self._list("alerts", {}, "alerts", labels=dict)
 
     def scrape_targets(self) -> list[Mapping[str, Any]]:
         """Return the active scrape targets."""
-        return list(self._request("targets", {"state": "active"})["activeTargets"])
+        return self._list("targets", {"state": "active"}, "activeTargets", labels=dict)
+
+    def _list(self, endpoint: str, query: Mapping[str, str], key: str, **fields: type) -> list[Any]:
+        """Return the list below a key of the response, whose entries have these fields."""
+        data = self._request(endpoint, query)
+        found = data.get(key) if isinstance(data, dict) else None
+        if isinstance(found, list) and all(
+            isinstance(one, dict) and all(isinstance(one.get(name), form) for name, form in fields.items())
+            for one in found
+        ):
+            return found
+        raise self._foreign()
+
+    def _foreign(self) -> CommandError:
+        return CommandError(f"{self.url}: the response is not a result of the Prometheus API. {_BASE}")
 
     def _request(self, endpoint: str, query: Mapping[str, str]) -> Any:
         url = f"{self.url.rstrip('/')}/api/v1/{endpoint}"
@@ -73,7 +102,11 @@ class PrometheusClient:
             with urllib.request.urlopen(request, timeout=_SECONDS) as response:  # noqa: S310 -- as above
                 answer = _body(response)
         except urllib.error.HTTPError as error:
-            raise CommandError(f"{self.url} returned {error.code}: {_error_text(error.read(_MOST_ERROR))}") from error
+            remedy = _REMEDIES.get(error.code, "Check the log of Prometheus")
+            text = _error_text(error.read(_MOST_ERROR)).removesuffix(".")
+            raise CommandError(f"{self.url} returned {error.code}: {text}. {remedy}") from error
+        except http.client.IncompleteRead as error:
+            raise CommandError(f"{self.url}: the response ends too early. Check the network, and try again") from error
         except (OSError, http.client.HTTPException) as error:
             why = getattr(error, "reason", error)
             why = getattr(why, "strerror", None) or " ".join(str(why).split())
@@ -85,9 +118,15 @@ class PrometheusClient:
         try:
             return json.loads(answer)["data"]
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise CommandError(
-                f"{url}: the response {NO_RESULT}. Set --prometheus to the base URL of Prometheus"
-            ) from error
+            raise self._foreign() from error
+
+
+def _is_sample(value: Any) -> bool:
+    try:
+        at, number = value
+        return isinstance(float(at) + float(number), float)
+    except (TypeError, ValueError):
+        return False
 
 
 def _body(response: http.client.HTTPResponse) -> bytes:
@@ -107,4 +146,4 @@ def _error_text(body: bytes) -> str:
     try:
         return str(json.loads(body)["error"])
     except (ValueError, KeyError, TypeError, RecursionError):
-        return body[:200].decode(errors="replace").strip() or "empty response"
+        return " ".join(body[:200].decode(errors="replace").split()) or "empty response"

@@ -8,7 +8,7 @@ from urllib.parse import urlencode, urlsplit
 
 from metricat_cli.cluster import ApiServer
 from metricat_cli.errors import CommandError
-from metricat_cli.prometheus import NO_RESULT, PrometheusClient
+from metricat_cli.prometheus import PrometheusClient
 from metricat_cli.targets import ClusterTarget
 
 
@@ -31,10 +31,7 @@ class ProxiedPrometheus(PrometheusClient):
         try:
             return json.loads(content)["data"]
         except (ValueError, KeyError, TypeError, RecursionError) as error:
-            raise CommandError(
-                f"{self.url}: the response {NO_RESULT}. Set --prometheus of metricat check or metricat alerts to the "
-                "URL of Prometheus"
-            ) from error
+            raise self._foreign() from error
 
 
 def client(api: ApiServer, targets: Iterable[ClusterTarget]) -> PrometheusClient | None:

@@ -111,7 +111,7 @@ BOMB = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
 BROKEN = {
     "billion aliases": (BOMB, "more than 1,000,000 values, with all aliases expanded. Correct the YAML"),
     "list of a billion aliases": (BOMB.replace("\na", "\n- &").replace("a0:", "-"), "cannot read"),
-    "alias of itself": ("a: &a [*a]", "an alias refers to its own value. Correct the YAML"),
+    "recursive alias": ("a: &a [*a]", "an alias refers to its own value. Correct the YAML"),
     "deep": ("a: " + "[" * 5000, "cannot read"),
     "date": ("a: 2026-13-45", "month must be in 1..12. Correct the file"),
     "number": (f"a: {'9' * 5000}", "cannot read"),

@@ -3,7 +3,9 @@
 import base64
 import gzip
 import json
+import re
 from http.server import BaseHTTPRequestHandler
+from typing import Any
 
 import pytest
 
@@ -59,3 +61,37 @@ def test_response_without_http_is_an_error_of_the_command() -> None:
 
     with server(write) as url, pytest.raises(CommandError, match="cannot reach"):
         PrometheusClient(url).alerts()
+
+
+DATA: list[Any] = [
+    None,
+    {"result": None, "alerts": None},
+    {"result": ["a"], "alerts": ["a"]},
+    {"result": [{"metric": {}}], "alerts": [{"labels": None}]},
+    {"result": [{"metric": {}, "values": [[0]], "value": [0]}], "alerts": [{}]},
+    {"result": [{"metric": {}, "values": [5], "value": [0, "x"]}], "alerts": 5},
+]
+
+
+@pytest.mark.parametrize("data", DATA)
+def test_response_of_prometheus_with_another_form_is_refused(data: Any) -> None:
+    with server(body(json.dumps({"status": "success", "data": data}).encode())) as url:
+        client = PrometheusClient(url)
+        for read in (lambda: client.evaluations("up", 0, 60, 30), lambda: client.query("up"), client.alerts):
+            with pytest.raises(CommandError, match=r"is not a result of the Prometheus API\. Set --prometheus"):
+                read()
+
+
+@pytest.mark.parametrize(
+    ("status", "content", "message"),
+    [
+        (401, b"Unauthorized\n", "returned 401: Unauthorized. It requires other credentials: see --header"),
+        (404, b"<html>\n<h1>Not found</h1>", "returned 404: <html> <h1>Not found</h1>. Set --prometheus to the base"),
+        (422, b'{"error": "too many samples"}', "returned 422: too many samples. Check the query"),
+        (500, b"", "returned 500: empty response. Check the log of Prometheus"),
+    ],
+)
+def test_error_of_prometheus_is_one_sentence_with_a_remedy(status: int, content: bytes, message: str) -> None:
+    with server(body(content, status)) as url, pytest.raises(CommandError, match=re.escape(message)) as refused:
+        PrometheusClient(url).alerts()
+    assert "\n" not in str(refused.value)

@@ -45,8 +45,8 @@ def command(
     place = options.scope(api, namespace, everywhere=all_namespaces or not namespace)
     found = targets.find(api, place)
     if not found:
-        text = targets.none_found(place)
-        raise CommandError(f"{text[:1].lower()}{text[1:]} Run: {targets.CREATE}")
+        none = targets.none_found(place)
+        raise CommandError(f"{none[:1].lower()}{none[1:]} Run: {targets.CREATE}")
     alerts = _of_targets(_all(api, found, url), found, pending=pending)
     if output != "table":
         typer.echo(structured(alerts, output))

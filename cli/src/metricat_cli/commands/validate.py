@@ -35,7 +35,7 @@ def command(
     """
     options.one_of("--output", output, "text", "json", "yaml")
     if not (given := [*(paths or []), *(file or [])]):
-        raise typer.BadParameter("no file is given. Name YAML files, or - for standard input")
+        raise ArgumentError("no file is given. Name YAML files, or - for standard input")
     if given.count(files.STDIN) > 1:
         raise ArgumentError("- is given twice. Standard input can be read only once")
     found = [result for path in given for result in _results(path)]
