@@ -114,7 +114,7 @@ def test_failed_exec_plugin_is_named(script: str, message: str, tmp_path: Path) 
         ("{", "", "is not valid YAML. Check it with: kubectl config view"),
         ("words", "", "is not a kubeconfig"),
         ({"contexts": []}, "", "has no current context. Run: kubectl config use-context NAME"),
-        (config(), "nope", "the context nope does not exist. The kubeconfig has: a, b, broken"),
+        (config(), "nope", "the context nope does not exist. The kubeconfig has the contexts: a, b, broken"),
         (config(), "broken", "names no cluster with a server"),
         (config({"exec": {"apiVersion": "v0", "command": "x"}}), "", "has the apiVersion 'v0'"),
         (config({"client-certificate": "gone.crt"}), "", "are not usable: the file .*gone.crt does not exist"),

@@ -146,7 +146,7 @@ class ApiServer:
 
     def _body(self, response: http.client.HTTPResponse) -> bytes:
         """Return the body, up to one byte above the limit."""
-        end = time.monotonic() + _WHOLE * self._seconds
+        end = time.monotonic() + _WHOLE * self.seconds
         content = bytearray()
         while len(content) <= _MOST_BYTES and (part := response.read1(_CHUNK)):
             content += part
@@ -210,7 +210,7 @@ class ApiServer:
         if isinstance(error, ssl.SSLCertVerificationError):
             why, remedy = error.verify_message, "Check certificate-authority-data in the kubeconfig"
         elif isinstance(error, _IncompleteError):
-            why, remedy = f"no complete response within {_WHOLE * self._seconds:g} s", "Check the network, or a VPN"
+            why, remedy = f"no complete response within {_WHOLE * self.seconds:g} s", "Check the network or the VPN"
         elif isinstance(error, http.client.IncompleteRead):
             why, remedy = "the response ends too early", "Check the network, and: kubectl cluster-info"
         elif isinstance(error, http.client.HTTPException) and not isinstance(error, OSError):
