@@ -66,7 +66,7 @@ class Cache(Protocol):
         ...
 
     async def put(self, key: str, entry: Entry, milliseconds: int) -> None:
-        """Cache a response for the given milliseconds."""
+        """Cache a response for the given milliseconds, unless it is too large for the cache."""
         ...
 
 
@@ -131,7 +131,7 @@ class RedisCache:
             return None
 
     async def put(self, key: str, entry: Entry, milliseconds: int) -> None:
-        """Cache a response for the given milliseconds."""
+        """Cache a response for the given milliseconds, unless its body is larger than the limit."""
         if len(entry.body) > self._most_bytes:
             return
         try:

@@ -20,7 +20,7 @@ def reconcile(history: AlertHistory, rules: Rules, before: int, now: int) -> Non
         history: the alert history, which ignores events that it already has.
         rules: the loaded rules with their alerts.
         before: end only episodes that began before this time. A running evaluation may have recorded later ones.
-        now: the time at which these episodes end.
+        now: the recorded end of the ended episodes.
 
     Raises:
         StoreUnavailableError: the history is not available now.

@@ -66,7 +66,7 @@ class Table:
     """Why the evaluation of the metric failed; empty: it succeeded."""
 
     def covers(self, nodes: frozenset[str] | None) -> bool:
-        """Return whether the table has the values of these nodes."""
+        """Return whether the table has the values of all given nodes (None: of all nodes)."""
         return self.nodes is None or (nodes is not None and nodes <= self.nodes)
 
     @functools.cached_property
@@ -95,7 +95,7 @@ class Table:
         }
 
     def rows(self, nodes: frozenset[str] | None) -> Sequence[int]:
-        """Return the positions of the values of these nodes."""
+        """Return the positions of the values of the given nodes (None: of all nodes)."""
         if nodes is None:
             return range(len(self.values))
         return sorted(position for node in nodes for position in self.rows_by_node.get(node, ()))

@@ -87,7 +87,7 @@ class SampleWriter:
     def write(self, columns: Columns) -> Written:
         """Store samples; raise `StoreUnavailableError` if the store accepts no samples now.
 
-        An invalid series or sample is rejected, and does not affect the others.
+        An invalid series or sample is rejected, and does not affect other series and samples.
         """
         self._set_metadata(columns.metadata)
         if not columns.keys:

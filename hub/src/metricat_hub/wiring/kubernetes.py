@@ -11,7 +11,7 @@ from metricat_hub.model.errors import HubError
 
 
 def reviews(setting: str) -> Reviews:
-    """Return the client for access reviews; raise `HubError` outside of a cluster. `setting` is the setting to name."""
+    """Return the client for access reviews; raise `HubError` outside of a cluster. `setting` is for the message."""
     found = _in_cluster()
     if found is None:
         raise HubError(

@@ -59,7 +59,7 @@ def format_values(values: Values) -> list[str]:
 
 
 def format_time(milliseconds: int) -> str:
-    """Format a time in seconds as Prometheus does: with three decimals, or without decimals for a whole second."""
+    """Format a time as Prometheus does: as seconds with three decimals, or without decimals for a whole second."""
     sign = "-" if milliseconds < 0 else ""
     seconds, rest = divmod(abs(milliseconds), 1000)
     return f"{sign}{seconds}.{rest:03d}" if rest else f"{sign}{seconds}"

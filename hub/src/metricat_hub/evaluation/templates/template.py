@@ -242,5 +242,6 @@ def _field(value: object, name: str) -> object:
             "ExternalURL": value.external_url,
         }
     if name not in fields:
-        raise TemplateError(f"a {go_format.kind(value)} has no field {name}")
+        remedy = f"use one of {', '.join(fields)}" if fields else "leave out the field"
+        raise TemplateError(f"a {go_format.kind(value)} has no field {name}; {remedy}")
     return fields[name]

@@ -1,4 +1,4 @@
-"""Webhooks: POST requests with JSON and a signature."""
+"""Webhooks: POST requests with JSON, and with a signature if a signing secret is set."""
 
 from __future__ import annotations
 
