@@ -88,7 +88,7 @@ def scrape(api: ApiServer, agent: Agent, collectors: Sequence[str]) -> Page | st
 
 
 def lacks_credentials(error: ApiError, *, tls: bool) -> str:
-    """Return whether an agent refused a scrape because it requires credentials, as text; empty if it did not.
+    """Return the clause that an agent requires, or may require, credentials; empty if the error has another cause.
 
     A failed request to an agent with TLS may have this cause, because the API server presents no client certificate.
     """

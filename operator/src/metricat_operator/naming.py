@@ -127,7 +127,7 @@ def is_operator_identity(text: str) -> bool:
 
 
 def metrics_reader(lease: str) -> str:
-    """Return the name of the chart's ClusterRole for reading metrics. The Lease has the name of the release."""
+    """Return the name of the chart's ClusterRole for reading metrics. `lease` is also the release's name."""
     return f"{lease}-metrics-reader"
 
 

@@ -63,8 +63,8 @@ def read(host: Host) -> System:
 class Reader:
     """Reads the files again when the kernel counts a device event, such as a CPU that is switched on.
 
-    The kernel counts no event when it isolates a CPU, so read the files at least at every tenth scrape. Without that
-    count, and on CPUs with counters of throttling, read them at every scrape.
+    The kernel counts no event when it isolates a CPU, so read the files at least at every tenth scrape. If the count of
+    device events cannot be read, and on CPUs with counters of throttling, read the files at every scrape.
     """
 
     def __init__(self, host: Host) -> None:

@@ -30,7 +30,7 @@ class FieldList:
     """
 
     def __init__(self, select: Callable[[str], Family | None]) -> None:
-        """Store ``select``, which returns the family of a selected field and None for others."""
+        """Store ``select``, which returns the family of a selected field and None for other fields."""
         self._select = select
         self._names: list[str] = []
         self._selected: list[tuple[int, Family]] = []

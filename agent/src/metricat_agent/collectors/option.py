@@ -35,7 +35,7 @@ def parse_decimal(text: str) -> float:
 
 
 def parse_boolean(text: str) -> bool:
-    """Return whether a text means on; raise ValueError if it means neither on nor off."""
+    """Return whether a text is a word for true; raise ValueError if it is a word for neither true nor false."""
     word = text.lower()
     if word not in (*_TRUE, *_FALSE):
         raise ValueError("not a boolean; write true or false")

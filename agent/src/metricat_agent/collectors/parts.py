@@ -68,7 +68,7 @@ def device_names(table: str) -> set[str]:
 
 
 def parse_part(skips: Skips, part: str, parse: Callable[[str], T], text: str) -> T | None:
-    """Return the parsed text of a part; None if it cannot be parsed, which is counted."""
+    """Return the parsed text of a part. If it cannot be parsed, count it in ``skips`` and return None."""
     try:
         return parse(text)
     except _MALFORMED:
@@ -77,7 +77,7 @@ def parse_part(skips: Skips, part: str, parse: Callable[[str], T], text: str) ->
 
 
 def parse_file(skips: Skips, files: Mapping[str, str], file: str, place: str, parse: Callable[[str], T]) -> T | None:
-    """Return the parsed text of a file; None without the file, or if it cannot be parsed, which is counted.
+    """Return the parsed text of a file; None if the file does not exist or ``parse_part`` cannot parse it.
 
     ``place`` is the directory of the files, for the name of the part.
     """

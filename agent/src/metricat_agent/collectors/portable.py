@@ -160,7 +160,7 @@ class PortableCpu(Collector):
         self._last: dict[tuple[str, ...], float] = {}
 
     def collect(self) -> Metrics:
-        """Return the CPU time per mode from psutil. It decreases only at a restart: see `monotonic`."""
+        """Return the CPU time per mode from psutil. The time decreases only at a restart: see `monotonic`."""
         [(family, samples)] = parse_cpu(psutil().cpu_times(percpu=True))
         self._last = monotonic(self._last, dict(samples))
         return [(family, list(self._last.items()))]

@@ -25,7 +25,7 @@ def read(host: Host) -> str:
 def parse(text: str, skips: Skips = UNCOUNTED) -> Metrics:
     """Return running and waiting time in seconds, and timeslices, per CPU.
 
-    They are the last three fields of each `cpu` line, which has times in nanoseconds.
+    These numbers are the last three fields of each `cpu` line, which has times in nanoseconds.
     """
     columns: tuple[list[Sample], list[Sample], list[Sample]] = ([], [], [])
     for line in lines_of(text):

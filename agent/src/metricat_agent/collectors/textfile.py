@@ -1,7 +1,7 @@
 """Metrics of other programs, from ``.prom`` files in Prometheus' text format.
 
 An unusable file does not affect other files; the agent logs its name. The agent's own families take precedence over
-families of the same name in files. The help text or type of a family applies to files that do not have one.
+families of the same name in files. If a file lacks the help text or type of a family, those of another file apply.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ class Clock:
 
 
 def reader() -> Callable[[], Clock]:
-    """Return a function that calls adjtimex(2). It raises OSError if the sandbox forbids the call."""
+    """Return a function that calls adjtimex(2) and raises OSError if the sandbox forbids the call."""
     import ctypes  # noqa: PLC0415 -- needed by this collector only
 
     adjtimex = ctypes.CDLL(None, use_errno=True).adjtimex

@@ -171,7 +171,7 @@ def dataset_name(text: str) -> str:
 
 
 def pool_counters(text: str) -> list[tuple[str, int]]:
-    """Return names and values of a table with one row below its headings. Older ZFS has such a table for each pool."""
+    """Return names and values of a table with one row below its headings. Older ZFS has one for each pool."""
     heads, *values = [words for line in lines_of(text) if (words := words_of(line))][1:]
     if not values:
         raise ValueError("the table has no row")

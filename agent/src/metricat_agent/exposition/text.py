@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
 
 def utf8(text: str) -> str:
-    r"""Return the text as valid UTF-8 without NUL, at which Prometheus stops; such bytes become escapes (``\xff``)."""
+    r"""Return the text as valid UTF-8 without NUL.
+
+    Invalid bytes, and NUL, at which Prometheus stops, become escapes (``\xff``).
+    """
     if text.isascii() and "\0" not in text:
         return text
     try:

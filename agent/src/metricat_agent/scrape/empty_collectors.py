@@ -2,8 +2,8 @@
 
 Most hosts lack the hardware of half of the collectors. A collector that returned no series is skipped until the kernel
 adds or removes a device or a module, which `UeventCount` counts. It is skipped for at most `SkipLimits.scrapes`
-scrapes and `SkipLimits.seconds` seconds, because the kernel does not count every change. Without that count, every
-collector runs at every scrape. See docs/design/0015-what-a-scrape-costs.md.
+scrapes and `SkipLimits.seconds` seconds, because the kernel does not count every change. If the kernel's count cannot
+be read, every collector runs at every scrape. See docs/design/0015-what-a-scrape-costs.md.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ class EmptyCollectors:
         limits: SkipLimits | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`uevents` returns a value that changes when devices do; None if the system has none."""
+        """`uevents` returns a value that changes when devices do; None if the system has no such value."""
         self._uevents = uevents
         self._limits = limits or SkipLimits()
         self._clock = clock
@@ -45,7 +45,10 @@ class EmptyCollectors:
         """By collector: the number of the scrape, and the time, at which it runs again."""
 
     def begin(self, names: Iterable[str], *, skips: bool = True) -> tuple[list[str], bytes | None]:
-        """Return the names of the collectors to run at a scrape (without ``skips``, all), and a token for `record`."""
+        """Return the names of the collectors to run at a scrape, and a token for `record`.
+
+        If ``skips`` is false, these are all ``names``.
+        """
         with self._lock:
             self._scrapes += 1
             scrapes, now, token = self._scrapes, self._clock(), self._uevents()

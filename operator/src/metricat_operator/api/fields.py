@@ -99,7 +99,7 @@ _MOST_CHARACTERS = 20
 
 
 def is_duration(value: str) -> str:
-    """Return the CEL expression for a valid duration. CEL's `duration` raises an error for others."""
+    """Return the CEL expression for a valid duration. CEL's `duration` raises an error for other texts."""
     return f"{value}.matches('{SPEC_PATTERN}')"
 
 

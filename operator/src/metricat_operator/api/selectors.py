@@ -28,7 +28,7 @@ class Requirement:
         return (labels.get(self.key) in self.values) == (self.operator == "In")
 
     def negated(self) -> "Requirement":
-        """Return the requirement that holds exactly where this one does not."""
+        """Return the requirement that holds for exactly the nodes that do not meet this requirement."""
         return Requirement(self.key, _NEGATION[self.operator], self.values)
 
     def manifest(self) -> dict[str, Any]:

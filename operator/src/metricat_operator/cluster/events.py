@@ -38,10 +38,10 @@ class Events:
         self._pending: dict[str, dict[str, _Pending]] = {}
 
     async def about(self, target_uid: str, namespace: str, states: Mapping[str, Hashable]) -> dict[str, Event]:
-        """Return the known events about the objects with these UIDs in this namespace; at most one request each.
+        """Return the known events about objects in a namespace, with at most one request per object.
 
-        `states` maps a UID to the state of its problem. While a state changes, something is in progress, and no events
-        are fetched.
+        `states` maps an object's UID to the state of its problem. While a state changes, a controller makes progress:
+        no events are fetched.
         """
         now = self._clock()
         before = self._pending.pop(target_uid, {})

@@ -1,7 +1,7 @@
 """Leader election by a Lease: only the holder writes. A `LeaderFence` names the holder to the API server.
 
 A candidate reads the LeaderFence before it takes the Lease. Afterwards it replaces the LeaderFence, but only if it is
-unchanged. A later holder has changed it by then, so the API server rejects a delayed write of an earlier holder.
+unchanged. If a later holder has changed it, the API server rejects a delayed replacement by an earlier holder.
 
 Times are durations on this machine's monotonic clock, so clocks need not agree. A candidate takes the Lease after it
 has seen no renewal for `DURATION`. The holder stops `DEADLINE` after it *sent* the last successful renewal, which is

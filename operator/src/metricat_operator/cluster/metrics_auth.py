@@ -20,8 +20,8 @@ UNAUTHENTICATED, FORBIDDEN, ALLOWED = 401, 403, 200
 class MetricsAuthorizer:
     """Decides whether the bearer of a token may `get` the path; each decision is cached for a minute.
 
-    It reviews one token at a time and caches few decisions, so that a flood of invalid tokens cannot overload the API
-    server.
+    The class reviews one token at a time and caches few decisions, so that a flood of invalid tokens cannot overload
+    the API server.
     """
 
     client: Client

@@ -19,7 +19,7 @@ def parse_object(data: bytes, kind: Kind) -> Manifest:
     """Return an object of the kind.
 
     Raises:
-        InvalidResponseError: the data is not such an object.
+        InvalidResponseError: the data is not an object of the kind.
     """
     return check_object(_parse(data), kind)
 
@@ -58,7 +58,7 @@ def parse_event(line: bytes, kind: Kind) -> tuple[str, Manifest]:
     """Return the type and the object of a watch event. The object of an event of type `ERROR` is a `Status`.
 
     Raises:
-        InvalidResponseError: the line is not such an event.
+        InvalidResponseError: the line is not a watch event for an object of the kind.
     """
     event = _mapping(_parse(line), "a watch event")
     event_type = _text(event, "type", "a watch event")

@@ -22,7 +22,7 @@ def trim(target: Manifest) -> Manifest:
 
 
 def older_claims(targets: Iterable[Manifest], target: Manifest, watches: Callable[[str], bool]) -> tuple[Claim, ...]:
-    """Return the claims of all targets older than this one, the oldest first.
+    """Return the claims of all targets older than `target`, the oldest first.
 
     A target in a namespace that this operator does not watch has a claim only if an operator has written its status.
     Without a status, no operator watches the target, so it has no agents.
@@ -38,6 +38,6 @@ def older_claims(targets: Iterable[Manifest], target: Manifest, watches: Callabl
 
 
 def has_younger(targets: Iterable[Manifest], target: Manifest) -> bool:
-    """Return whether any target is younger than this one, which may be trimmed already."""
+    """Return whether any target is younger than `target`, which may be trimmed already."""
     mine: Claim = target.get("claim") or claim(target)
     return any(is_older(mine, one["claim"]) for one in targets)

@@ -81,7 +81,7 @@ class LoadedRule:
 def fingerprint(duration: float, annotations: Mapping[str, str]) -> int:
     """Return a hash that distinguishes versions of an alert; 0 if it has neither a duration nor annotations.
 
-    It covers only what Prometheus returns unchanged. Expressions are returned reformatted, but the annotations of the
+    The hash covers only what Prometheus returns unchanged. Prometheus reformats expressions, but the annotations of the
     shipped alerts contain their thresholds.
     """
     return hash((float(duration), frozenset(annotations.items()))) if duration or annotations else 0

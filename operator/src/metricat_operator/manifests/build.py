@@ -24,6 +24,6 @@ BUILDERS: Mapping[child_kinds.ChildKind, Callable[[Context], list[Manifest]]] = 
 
 
 def build_children(context: Context) -> list[Manifest]:
-    """Return the child objects that the target should have; the operator deletes others that the target owns."""
+    """Return the child objects that the target should have; the operator deletes other objects that the target owns."""
     kinds = child_kinds.wanted_kinds(context.spec)
     return [manifest for kind in kinds for manifest in BUILDERS[kind](context)]

@@ -6,7 +6,7 @@ from metricat_operator.manifests.context import Context
 
 
 def service(context: Context) -> Manifest:
-    """Return a headless Service. It also lists agents that are not ready: otherwise `up` would lose them."""
+    """Return a headless Service. It also lists agents that are not ready: otherwise these would have no `up`."""
     return {
         "apiVersion": "v1",
         "kind": "Service",

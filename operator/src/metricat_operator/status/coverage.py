@@ -39,7 +39,8 @@ def coverage(pools: Sequence[PoolNodes], facts: Facts) -> list[Uncovered]:
 def unexplained(parsed: Parsed, facts: Facts) -> Mapping[str, Hashable]:
     """Return the UIDs of objects whose problem only events explain, with the state of each.
 
-    They are DaemonSets that get no pods and pods that do not start. While a state changes, a controller makes progress.
+    These objects are DaemonSets that get no pods and pods that do not start. While a state changes, a controller makes
+    progress.
     """
     found: dict[str, Hashable] = {}
     pods = _pods(facts)

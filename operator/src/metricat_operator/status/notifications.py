@@ -17,7 +17,7 @@ def notifications_configured(target: Manifest, parsed: Parsed, facts: Facts) -> 
 
 
 def finding(target: str, facts: Facts) -> Finding:
-    """Return the finding for a target that has receivers."""
+    """Return, for a target that has receivers, whether an Alertmanager selects its AlertmanagerConfig."""
     if KIND in facts.unserved:
         return Finding(None, Reason.NOT_SERVED, f"The cluster does not serve {KIND}. See Applied.")
     config = next((child for key, child in facts.children.items() if key.kind == KIND), None)

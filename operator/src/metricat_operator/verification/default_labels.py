@@ -43,7 +43,7 @@ class Choice:
 
 
 def choose_default_labels(name: str, namespace: str, spec: Spec, facts: Facts) -> Choice:
-    """Return the labels by which the Prometheus that can select all of the target's objects selects them.
+    """Return the labels with which one Prometheus selects all of the target's objects.
 
     Labels in the spec are fixed. If several Prometheuses require different labels, the user must choose. The labels of
     the live objects stay as long as a Prometheus selects the objects by them.

@@ -57,7 +57,7 @@ def folder(package: DebianPackage) -> Path:
 
 
 def unpack(package: DebianPackage, programs: Sequence[Program]) -> None:
-    """Download the package and extract these programs. This installs nothing and starts no service."""
+    """Download the package and extract these programs. Install no package and start no service."""
     if not (shutil.which("apt-get") and shutil.which("dpkg-deb")):
         names = ", ".join(program.name for program in programs)
         raise ToolError(

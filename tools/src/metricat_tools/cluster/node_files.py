@@ -41,7 +41,7 @@ disabled_plugins = ["io.containerd.internal.v1.opt", "io.containerd.nri.v1.nri"]
 
 
 def containerd(folder: Path, programs: Mapping[str, Path], *, restrict_oom_score: bool) -> str:
-    """Return containerd's configuration. It writes only into the node's folder."""
+    """Return containerd's configuration. containerd writes only into the node's folder."""
     return _TEMPLATE.format(
         folder=folder,
         sandbox=SANDBOX,
@@ -69,7 +69,7 @@ def cni(folder: Path, number: int) -> dict[str, Any]:
 
 
 def kubelet(folder: Path, group: str, authority: Path, certificate: Path, key: Path) -> dict[str, Any]:
-    """Return kubelet's configuration. It creates its pods' control groups below `group`."""
+    """Return kubelet's configuration. kubelet creates the control groups of its pods below `group`."""
     return {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
@@ -110,7 +110,7 @@ def kubelet(folder: Path, group: str, authority: Path, certificate: Path, key: P
 
 
 def kube_proxy(node: str, kubeconfig: Path) -> dict[str, Any]:
-    """Return kube-proxy's configuration. It leaves the machine's limits of connection tracking unchanged."""
+    """Return kube-proxy's configuration. kube-proxy leaves the machine's limits of connection tracking unchanged."""
     unchanged = {"maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s"}
     return {
         "apiVersion": "kubeproxy.config.k8s.io/v1alpha1",

@@ -45,7 +45,7 @@ async def serve(listener: socket.socket, address: str, port: int) -> None:
 
 
 async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Copy one direction until it ends, then end it on the other side."""
+    """Copy the data of `reader` to `writer` until the data ends, then end the data of `writer`."""
     with contextlib.suppress(OSError):
         while data := await reader.read(_CHUNK):
             writer.write(data)

@@ -33,9 +33,9 @@ class Namespaces:
     mounts: bool = False
 
     def enter(self, command: Sequence[str | Path]) -> list[str]:
-        """Return the command that runs this command inside the namespaces.
+        """Return the command that runs `command` inside the namespaces.
 
-        It uses `nsenter`: `ip netns exec` remounts /sys and hides the cgroups.
+        The result uses `nsenter`: `ip netns exec` remounts /sys and hides the cgroups.
         """
         words = [str(word) for word in command]
         if self.holder is None:
@@ -100,7 +100,7 @@ class ClusterProcesses:
     ) -> str:
         """Run a short command and return its output. If it fails, raise an error with its output.
 
-        `close` and `stop_commands` end it from any thread: a client may never end after the kill of its server.
+        `close` and `stop_commands` end the command from any thread: a client may never end after its server is killed.
         """
         self._refuse_if_closed()
         with subprocess.Popen(

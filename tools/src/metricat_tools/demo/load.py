@@ -32,7 +32,7 @@ def cpu_load(kubectl: Kubectl, image: str, node: str) -> Iterator[None]:
 
 
 def pod(image: str, node: str) -> dict[str, object]:
-    """Return the pod. It has few CPU shares, so it uses idle CPU time and yields to other processes."""
+    """Return the pod of the load. It has few CPU shares, so it uses idle CPU time and yields to other processes."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",

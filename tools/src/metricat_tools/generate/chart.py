@@ -14,7 +14,7 @@ RELEASE, NAMESPACE = "metricat", "monitoring"
 
 
 def cases(chart: Path) -> list[Path]:
-    """Return the values files, by name."""
+    """Return the values files in the chart's folder `ci`, sorted by name."""
     return sorted((chart / "ci").glob("*.yaml"))
 
 

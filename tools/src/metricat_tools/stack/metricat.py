@@ -33,7 +33,7 @@ BUSY = {"crds.upgradeJob.activeDeadlineSeconds": "120"}
 def install_metricat(kubectl: Kubectl, images: Mapping[str, str]) -> None:
     """Install or upgrade the release with these images (component -> name) and wait until the operator is ready.
 
-    The hub runs if it has an image. It is ready only after a MonitoringTarget names a Prometheus.
+    The hub runs if it has an image. The hub is ready only after a MonitoringTarget names a Prometheus.
     """
     values = {"defaultTarget.enabled": "false", **BUSY, **(HUB if "hub" in images else {})}
     for component, image in images.items():

@@ -1,4 +1,4 @@
-"""The part `scrape`: the three programs scrape the same targets at the same time."""
+"""The part `scrape`: the hub, Prometheus and VictoriaMetrics scrape the same targets at the same time."""
 
 from __future__ import annotations
 
