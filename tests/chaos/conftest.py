@@ -25,7 +25,7 @@ from support import reliability
 from support.churn import Churn
 from support.fault_proxy import FaultProxy
 from support.harness import Cluster, RunningOperator, eventually
-from support.invariants import Watcher, settle
+from support.invariants import Watcher
 from support.operator_cluster import Replica, prepare, replicas
 
 MANY_TARGETS_SECONDS = 600.0
@@ -162,7 +162,7 @@ class Rig:
         """Create many targets, and wait until the operator has all their objects. A busy machine needs minutes."""
         with self.watcher.excused():
             self.churn.create(targets)
-            settle(self.cluster.api, MANY_TARGETS_SECONDS)
+            self.watcher.settle(MANY_TARGETS_SECONDS)
 
 
 @pytest.fixture

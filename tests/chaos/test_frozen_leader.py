@@ -10,7 +10,7 @@ from itertools import pairwise
 import pytest
 
 from support.harness import Cluster, RunningOperator, eventually
-from support.invariants import child_writes, settle
+from support.invariants import child_writes
 from support.operator_cluster import Replica
 from support.reliability import record
 
@@ -50,7 +50,7 @@ def leads(cluster: Cluster, name: str) -> bool:
 
 def test_replica_takes_over_from_a_frozen_leader(rig: Rig, pair: dict[str, RunningOperator]) -> None:
     rig.churn.create(TARGETS)
-    settle(rig.cluster.api, CONVERGED_SECONDS)
+    rig.watcher.settle(CONVERGED_SECONDS)
     took: list[float] = []
     writers: list[str] = []
     for _ in range(rig.form.freezes):
@@ -67,7 +67,7 @@ def test_replica_takes_over_from_a_frozen_leader(rig: Rig, pair: dict[str, Runni
         finally:
             signal_to(pair[leader], signal.SIGCONT)
         rig.churn.change()
-        settle(rig.cluster.api, CONVERGED_SECONDS)
+        rig.watcher.settle(CONVERGED_SECONDS)
         writers.append(other)
     assert all(map(runs, pair.values()))
     by = {one.pod for one in child_writes(rig.watcher.writes())}

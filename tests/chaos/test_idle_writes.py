@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from metricat_tools.cluster.audit import AuditedRequest
 from support.churn import empty, named
-from support.invariants import OPERATOR, settle
+from support.invariants import OPERATOR
 from support.operator_cluster import Replica
 from support.reliability import record
 
@@ -24,7 +24,7 @@ def test_idle_operator_writes_nothing(rig: Rig, replica: Replica) -> None:
         names = [f"t{number}" for number in range(TARGETS)]
         with rig.watcher.excused(), ThreadPoolExecutor(4) as pool:  # the operator needs minutes for all of them
             list(pool.map(lambda name: rig.cluster.apply(named(rig.churn.namespace, name, empty(name))), names))
-            settle(rig.cluster.api, CONVERGED_SECONDS)
+            rig.watcher.settle(CONVERGED_SECONDS)
         rig.audit.skip()
         quiet_since, limit = time.monotonic(), time.monotonic() + CONVERGED_SECONDS
         while time.monotonic() < quiet_since + QUIET_SECONDS:

@@ -5,7 +5,7 @@ import time
 from typing import TYPE_CHECKING
 
 from support.harness import eventually
-from support.invariants import child_writes, settle
+from support.invariants import child_writes
 from support.operator_cluster import Replica
 from support.reliability import record
 
@@ -27,7 +27,7 @@ def test_operator_converges_after_each_kill(rig: Rig, replica: Replica) -> None:
     with killed_at_end(operator):
         operator.start()
         rig.churn.create(TARGETS)
-        settle(rig.cluster.api, CONVERGED_SECONDS)
+        rig.watcher.settle(CONVERGED_SECONDS)
         for number in range(rig.form.kills):
             rig.audit.skip()
             changes = [rig.churn.change() for _ in range(random.randint(1, 4))]
@@ -40,7 +40,7 @@ def test_operator_converges_after_each_kill(rig: Rig, replica: Replica) -> None:
             operator.start()
             sys.stderr.write(f"kill {number} after {len(child_writes(new))} writes: {changes}\n")
             if random.random() < WAIT_RATE or number + 1 == rig.form.kills:
-                took.append(settle(rig.cluster.api, CONVERGED_SECONDS))
+                took.append(rig.watcher.settle(CONVERGED_SECONDS))
                 assert runs(operator)
         eventually(operator.handles_signals)  # nothing to do after the last kill: it may still start
         assert operator.stop() == 0

@@ -27,7 +27,6 @@ from support import hub_process
 from support.agent_http import fetch
 from support.harness import RunningOperator, eventually, free_port
 from support.hub_process import HubProcess
-from support.invariants import settle
 from support.memory_group import MIB, MemoryGroup, memory_group, peak_mib
 from support.operator_cluster import Replica
 from support.page_server import Page, page_server
@@ -153,7 +152,7 @@ def test_operator_stays_below_its_memory_limit(rig: Rig, replica: Replica, contr
         rig.create(TARGETS)
         for _ in range(CHANGES):
             rig.churn.change()
-        settle(rig.cluster.api, CONVERGED_SECONDS)
+        rig.watcher.settle(CONVERGED_SECONDS)
         assert runs(operator)
         assert operator.process is not None
         peak = peak_mib(operator.process.pid)
@@ -179,7 +178,7 @@ def test_operator_converges_after_kills_by_its_memory_limit(rig: Rig, replica: R
                 eventually(lambda: not runs(operator), KILLED_SECONDS)
                 group.limit(limit)
             operator.start()
-            settle(rig.cluster.api, CONVERGED_SECONDS)
+            rig.watcher.settle(CONVERGED_SECONDS)
         kills = group.kills
         assert kills == 2 * KILLS
         assert runs(operator)

@@ -8,7 +8,6 @@ import time
 from support import fault_proxy
 from support.fault_proxy import FAULTS, Fault, FaultProxy, Request
 from support.harness import RunningOperator, eventually
-from support.invariants import settle
 from support.reliability import record
 
 from .conftest import Rig, runs
@@ -47,7 +46,7 @@ def cut_after_writes(proxy: FaultProxy, count: int) -> Fault:
 def test_operator_recovers_from_each_fault(rig: Rig, proxied_operator: RunningOperator, proxy: FaultProxy) -> None:
     operator = proxied_operator
     rig.churn.create(TARGETS)
-    settle(rig.cluster.api, 4 * RECOVERED_SECONDS)
+    rig.watcher.settle(4 * RECOVERED_SECONDS)
     faults = {name: FAULTS[name] for name in NAMES if name in FAULTS}
     faults |= {"delay": delay(proxy, rig.churn.random), "cut": cut_after_writes(proxy, WRITES)}
     size = f"{rig.form.outage_seconds:.0f} s of each fault"
@@ -58,7 +57,7 @@ def test_operator_recovers_from_each_fault(rig: Rig, proxied_operator: RunningOp
             eventually(lambda: proxy.hits, 60)
             time.sleep(rig.form.outage_seconds)  # the length of the outage
             assert runs(operator), f"{name}: the operator exited"
-        took = settle(rig.cluster.api, RECOVERED_SECONDS)
+        took = rig.watcher.settle(RECOVERED_SECONDS)
         eventually(operator.ready, RECOVERED_SECONDS)
         record(f"API fault, {FULL_NAMES.get(name, name)}: recovery", f"{took:.1f} s", "≤ 15 s", size)
     assert operator.stop() == 0

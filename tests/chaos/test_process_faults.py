@@ -12,7 +12,6 @@ import pytest
 
 from support.fault_proxy import FaultProxy
 from support.harness import Cluster, Manifest, RunningOperator, eventually
-from support.invariants import settle
 from support.operator_cluster import Replica
 from support.reliability import record
 
@@ -31,7 +30,7 @@ def test_operator_recovers_from_exhausted_descriptors(
     assert operator.process is not None
     pid = operator.process.pid
     rig.churn.create(TARGETS)
-    settle(rig.cluster.api, SETTLED_SECONDS)
+    rig.watcher.settle(SETTLED_SECONDS)
     soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")) // 2, hard))  # noqa: PTH208 -- a count
     with rig.watcher.excused():
@@ -42,7 +41,7 @@ def test_operator_recovers_from_exhausted_descriptors(
         time.sleep(rig.form.outage_seconds)  # the length of the fault
         assert runs(operator)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
-    took = settle(rig.cluster.api, SETTLED_SECONDS)
+    took = rig.watcher.settle(SETTLED_SECONDS)
     assert runs(operator)
     record("out of descriptors: recovery", f"{took:.1f} s", "≤ 15 s", f"{rig.form.outage_seconds:.0f} s")
 
@@ -66,13 +65,13 @@ def test_operator_keeps_its_lease_when_the_clock_jumps(rig: Rig, replica: Replic
     with killed_at_end(operator):
         operator.start()
         rig.churn.create(TARGETS)
-        settle(rig.cluster.api, SETTLED_SECONDS)
+        rig.watcher.settle(SETTLED_SECONDS)
         for offset in (f"+{STEP_SECONDS}", "+0"):  # an hour on, then an hour back
             clock.write_text(offset)
             rig.churn.change()
             renewed = rig.cluster.get("lease", "metricat", "monitoring")
             eventually(partial(is_renewed, rig.cluster, renewed), SETTLED_SECONDS)
-            settle(rig.cluster.api, SETTLED_SECONDS)
+            rig.watcher.settle(SETTLED_SECONDS)
         events = [json.loads(line)["event"] for line in operator.log.read_text().splitlines()]
         assert "became leader" in events
         assert "lost leadership" not in events

@@ -23,7 +23,6 @@ from metricat_tools.cluster import ControlPlane
 from support import hub_process
 from support.growth import Soak
 from support.harness import Cluster, RunningOperator, eventually, free_port
-from support.invariants import settle
 from support.operator_cluster import Replica
 from support.page_server import Page, page_server
 from support.paths import ROOT
@@ -113,7 +112,7 @@ def test_operator_does_not_grow(rig: Rig, replica: Replica, control_plane: Contr
             assert runs(operator)
 
         soak.run(operator.process.pid, step, STEP_SECONDS)
-        settle(rig.cluster.api, CONVERGED_SECONDS)
+        rig.watcher.settle(CONVERGED_SECONDS)
         assert operator.stop() == 0
         assert operator.errors() == []
     soak.check(f"{TARGETS} targets, {NODES} nodes, {rig.churn.changes} changes")

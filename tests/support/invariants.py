@@ -114,22 +114,6 @@ def read_state(api: Api) -> State:
     return State([one for one in targets if "deletionTimestamp" not in one["metadata"]], found)
 
 
-def settle(api: Api, seconds: float) -> float:
-    """Wait until no invariant is violated, and return the time in seconds."""
-
-    def settled() -> bool:
-        try:
-            problems = read_state(api).problems()
-        except ClusterApiError as error:  # the API server initializes the store of a new kind
-            raise AssertionError(str(error)) from error
-        assert problems == {}, problems
-        return True
-
-    began = time.monotonic()
-    eventually(settled, seconds)
-    return time.monotonic() - began
-
-
 @dataclass
 class Watcher:
     """Reads the state and the audit log again and again in a thread. Records how long each violation lasted."""
@@ -171,6 +155,26 @@ class Watcher:
                 self._excused = False
                 self._since.clear()
                 self._faults.append((begin, time.time()))
+
+    def settle(self, seconds: float) -> float:
+        """Wait until no invariant is violated, and return the time in seconds.
+
+        The thread may read only before and after such a time, and would add the violations of both.
+        """
+
+        def settled() -> bool:
+            try:
+                problems = read_state(self.api).problems()
+            except ClusterApiError as error:  # the API server initializes the store of a new kind
+                raise AssertionError(str(error)) from error
+            assert problems == {}, problems
+            return True
+
+        began = time.monotonic()
+        eventually(settled, seconds)
+        with self._lock:
+            self._since.clear()
+        return time.monotonic() - began
 
     def writes(self) -> list[AuditedRequest]:
         """Return all requests until now that could have changed something."""
