@@ -21,12 +21,13 @@ _WAIT = 60_000
 _EXPRESSION = quote("sum by (mode) (rate(node_cpu_seconds_total[1m]))")
 VIEWS = {
     "fleet": "/",
+    "busiest": "/busiest?range=24h",
     "node": "/nodes/{node}?range=15m",
     "compare": "/compare?nodes={node}&range=15m",
     "processes": "/processes",
     "explore": f"/explore?q={_EXPRESSION}&range=15m",
     "alerts": "/alerts",
-    "history": "/alerts?tab=history&range=1h",
+    "history": "/alerts?tab=history&range=24h",
     "rules": "/rules",
     "rule": "/rules/NodeMemoryUsageHigh?range=1h",
     "coverage": "/coverage",
