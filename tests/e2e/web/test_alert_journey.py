@@ -181,6 +181,7 @@ def test_an_alert_from_a_real_load_to_the_history(
         expect(row).to_contain_text("Pending")
         camera.take("alert-pending", f"/alerts?search={ALERT}", "light", ready=ALERT)
         expect(row).to_contain_text("Warning")
+        expect(row).not_to_contain_text("Pending")
         camera.take("alert-firing", f"/alerts?search={ALERT}", "light", ready=ALERT)
         assert eventually(lambda: len(mailbox.mails) > 0)
         [mail, *_] = mailbox.mails

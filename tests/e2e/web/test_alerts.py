@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
@@ -194,6 +195,17 @@ def test_the_history_names_the_person_who_acknowledged(page: Page, hub: HubProce
     open_view(page, f"/alerts?tab=history&range=1h&alert={ALERT}&node=web-2", hub.key)
     expect(page.get_by_role("table").get_by_role("row").last).to_contain_text("first key")
     expect(page.locator(".gantt-bar").first).to_be_visible()
+    # On a phone, the bars have the whole width, and the times of the axis do not overlap.
+    page.set_viewport_size({"width": 360, "height": 720})
+    bars = page.locator(".gantt-row").first.bounding_box()
+    assert bars is not None
+    assert bars["width"] > 250
+    times = page.evaluate("""() => [...document.querySelectorAll(".gantt-times span")].map((one) => {
+        const box = one.getBoundingClientRect();
+        return [box.left, box.right];
+    })""")
+    assert all(end < start for (_, end), (start, _) in pairwise(times)), times
+    page.set_viewport_size({"width": 1280, "height": 800})
     open_view(page, f"/alerts/{fingerprint}", hub.key)
     expect(page.locator(".events")).to_contain_text("Acknowledged")
 

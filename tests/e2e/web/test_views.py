@@ -245,3 +245,34 @@ def test_times_follow_the_chosen_zone(page: Page, hub: HubProcess) -> None:
     expect(chosen).to_contain_text("10:00:00")
     page.get_by_role("button", name="UTC").click()
     expect(chosen).to_have_text(re.compile(r"08:00:00 \S 09:00:00 UTC"))
+
+
+TABLES = ("/", "/busiest?range=15m", "/alerts", "/alerts?tab=history&range=1h", "/processes", "/rules")
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+def test_tables_fit_into_the_window(browser: Browser, hub: HubProcess, width: int) -> None:
+    context = new_context(browser, hub.url, width=width)
+    page = context.new_page()
+    found = []
+    for path in TABLES:
+        open_view(page, path, hub.key)
+        expect(page.locator(".table, .message").first).to_be_visible()
+        widths = page.evaluate(
+            "() => [...document.querySelectorAll('.table-frame')].map((one) => [one.scrollWidth, one.clientWidth])"
+        )
+        found += [f"{path}: {whole} > {shown} px" for whole, shown in widths if whole > shown + 1]
+    context.close()
+    assert not found, "\n".join(found)
+
+
+def test_fields_of_a_row_have_one_height(page: Page, hub: HubProcess) -> None:
+    open_view(page, "/alerts?tab=silences", hub.key)
+    page.get_by_role("button", name="New silence").click()
+    start, length = (page.get_by_role("dialog").get_by_label(name) for name in ("Start", "Duration"))
+    expect(start).to_be_visible()
+    boxes = [one.bounding_box() for one in (start, length)]
+    assert all(boxes)
+    tops, heights = zip(*((round(box["y"]), round(box["height"])) for box in boxes if box), strict=True)
+    assert max(tops) - min(tops) <= 1
+    assert max(heights) - min(heights) <= 2

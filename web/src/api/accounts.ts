@@ -29,7 +29,7 @@ export interface Session {
 export interface Key {
   id: string;
   label: string;
-  scopes: string[];
+  scopes: Scope[];
   state: "active" | "expired" | "revoked";
   owner: string | null;
   created: string;
@@ -99,7 +99,7 @@ export const removeUser = (user: User): Promise<unknown> => request("DELETE", `$
 
 export const keys = (signal: AbortSignal): Promise<{ data: Key[] }> => request("GET", KEYS, { signal });
 
-export const addKey = (body: { label: string; scopes: string[]; expires: string | null }): Promise<{ key: string }> =>
+export const addKey = (body: { label: string; scopes: Scope[]; expires: string | null }): Promise<{ key: string }> =>
   request("POST", KEYS, { body });
 
 export const revokeKey = (key: Key): Promise<unknown> => request("DELETE", `${KEYS}/${part(key.id)}`);

@@ -2,6 +2,7 @@
 import { type Levels, SEVERITIES } from "../api/rules";
 import { t } from "../i18n";
 import { TextField } from "./form";
+import { severityText } from "./severity";
 
 export const numberOf = (text: string): number | null => (text.trim() === "" ? null : Number(text));
 
@@ -28,7 +29,7 @@ export function LevelFields({ title, unit, defaults, levels, set, remove }: Leve
       {SEVERITIES.filter((severity) => severity in defaults).map((severity) => {
         const own = levels[severity] ?? {};
         const usual = defaults[severity];
-        const name = severity === "info" ? severity : t(`level.${severity}`);
+        const name = severityText(severity);
         const change = (changes: object): void => set({ ...levels, [severity]: { ...own, ...changes } });
         return (
           <div class="columns" key={severity}>

@@ -46,12 +46,17 @@ export interface Urgency {
   severity: string | null | undefined;
 }
 
+/** Return a severity in the language of the person. */
+export function severityText(severity: string | null | undefined): string {
+  const level = levelOfSeverity(severity);
+  return level === "unknown" && severity ? severity : levelText(level);
+}
+
 /** The severity of an alert, also while it is pending, and whether it is pending. */
 export function AlertBadges({ state, severity }: Urgency) {
-  const level = levelOfSeverity(severity);
   return (
     <span class="badges">
-      <LevelBadge level={level} text={level === "unknown" && severity ? severity : levelText(level)} />
+      <LevelBadge level={levelOfSeverity(severity)} text={severityText(severity)} />
       {state === "pending" && <LevelBadge level="pending" />}
     </span>
   );

@@ -171,3 +171,24 @@ function Head<T>({ column, sorting, onSort }: HeadProps<T>) {
     </th>
   );
 }
+
+interface NameAndTextProps {
+  href: string;
+  name: string;
+  text: string;
+  /** What is between them, for example a badge. */
+  children?: ComponentChildren;
+}
+
+/** A cell of a table with `lines={2}`: a link and a text. The tooltip has the whole text. */
+export function NameAndText({ href, name, text, children }: NameAndTextProps) {
+  return (
+    <span class="two-lines" title={text}>
+      <a class="cell-link" href={href}>
+        {name}
+      </a>{" "}
+      {children}
+      <span class="muted">{text}</span>
+    </span>
+  );
+}

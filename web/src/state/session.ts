@@ -4,6 +4,9 @@ import { ApiError, apiKey, rejected, request, useApiKey } from "../api/client";
 import { keyOfLink } from "../api/early";
 import type { Me } from "../api/types";
 
+/** The characters of the shortest password that the hub accepts. */
+export const LEAST_PASSWORD = 10;
+
 export type SessionState = "unknown" | "signed-out" | "signed-in" | "failed";
 
 export const me = signal<Me | null>(null);

@@ -119,13 +119,7 @@ export function SilenceDialog({ labels, onClose, onDone }: DialogProps & { label
         />
         {matchers.length === 0 && <p class="hint">{t("silence.matchers.missing")}</p>}
         <div class="columns">
-          <TextField
-            label={t("field.start")}
-            type="datetime-local"
-            value={start}
-            onInput={setStart}
-            hint={`${t("silence.start.hint")} ${t(zone.value === "utc" ? "zone.utc" : "zone.local")}`}
-          />
+          <TextField label={t("field.start")} type="datetime-local" value={start} onInput={setStart} />
           <Select
             label={t("field.duration")}
             value={duration}
@@ -133,6 +127,9 @@ export function SilenceDialog({ labels, onClose, onDone }: DialogProps & { label
             onChange={setDuration}
           />
         </div>
+        <p class="hint">
+          {t("silence.start.hint")} {t(zone.value === "utc" ? "zone.utc" : "zone.local")}
+        </p>
         <TextField label={t("field.comment")} value={comment} onInput={setComment} placeholder={t("silence.why")} />
         {matchers.length > 0 && !isInvalid && active.data && (
           <p class="hint" role="status">

@@ -6,7 +6,7 @@ import { Icon } from "../components/icon";
 import { RangeBar } from "../components/range_bar";
 import { AlertBadges, levelOfSeverity } from "../components/severity";
 import { Message, Show } from "../components/states";
-import { type Column, type Sorting, Table } from "../components/table";
+import { type Column, NameAndText, type Sorting, Table } from "../components/table";
 import { t } from "../i18n";
 import { axisTime, dateTime, duration } from "../i18n/format";
 import { useResource } from "../state/resource";
@@ -221,6 +221,7 @@ function Episodes({ rows, isMore }: { rows: readonly Episode[]; isMore: boolean 
         </button>
       </div>
       <Table
+        lines={2}
         label={t("history.episodes")}
         columns={COLUMNS()}
         rows={rows}
@@ -244,10 +245,12 @@ const COLUMNS = (): Column<Episode>[] => [
   {
     key: "alert",
     title: t("alert.name"),
-    cell: (one) => <a href={link(`/alerts/${one.fingerprint}`)}>{one.alert}</a>,
+    cell: (one) => (
+      <NameAndText href={link(`/alerts/${one.fingerprint}`)} name={one.alert} text={one.annotations["summary"] ?? ""} />
+    ),
     sort: (one) => one.alert,
   },
-  { key: "node", title: t("node.title"), cell: (one) => one.node || "–", sort: (one) => one.node },
+  { key: "node", title: t("node.title"), wide: true, cell: (one) => one.node || "–", sort: (one) => one.node },
   {
     key: "fired",
     title: t("alert.fired"),

@@ -5,7 +5,7 @@ import { Select } from "../components/form";
 import { Icon } from "../components/icon";
 import { AlertBadges, LevelBadge, rankOf } from "../components/severity";
 import { Message, Show } from "../components/states";
-import { type Column, type Sorting, Table } from "../components/table";
+import { type Column, NameAndText, type Sorting, Table } from "../components/table";
 import { Tabs, tabOf } from "../components/tabs";
 import { toast, toastError } from "../components/toast";
 import { t } from "../i18n";
@@ -178,17 +178,17 @@ function columns(act: (acting: Acting) => void, reload: () => void): Column<Aler
       key: "alert",
       title: t("alert.name"),
       cell: (alert) => (
-        <span class="two-lines" title={alert.annotations["summary"]}>
-          <a class="cell-link" href={link(`/alerts/${alert.fingerprint}`)}>
-            {alert.name}
-          </a>{" "}
+        <NameAndText
+          href={link(`/alerts/${alert.fingerprint}`)}
+          name={alert.name}
+          text={alert.annotations["summary"] ?? ""}
+        >
           {handlingOf(alert) !== "open" && (
             <span class="only-narrow">
               <HandlingText alert={alert} />{" "}
             </span>
           )}
-          <span class="muted">{alert.annotations["summary"] ?? ""}</span>
-        </span>
+        </NameAndText>
       ),
       sort: (alert) => alert.name,
     },

@@ -346,7 +346,11 @@ function columns(): Column<Node>[] {
       title: t("node.system"),
       wide: true,
       sort: (node) => node.operating_system,
-      cell: (node) => node.operating_system,
+      cell: (node) => (
+        <span class="cell-shorter" title={node.operating_system}>
+          {node.operating_system}
+        </span>
+      ),
     },
   ];
 }

@@ -23,7 +23,7 @@ import { Confirm, ErrorText, NotAllowed } from "../components/actions";
 import { Chart, type Span } from "../components/chart";
 import { Field, Select, TextField } from "../components/form";
 import { LevelFields, numberOf } from "../components/levels";
-import { AlertBadges, LevelBadge, levelOfSeverity } from "../components/severity";
+import { AlertBadges, LevelBadge, levelOfSeverity, severityText } from "../components/severity";
 import { Show } from "../components/states";
 import { toast, toastError } from "../components/toast";
 import { t } from "../i18n";
@@ -81,7 +81,7 @@ function Summary({ rule }: { rule: Rule }) {
       {rule.rules.map((one) => (
         <div key={`${one.name} ${one.severity} ${one.expression}`} class="stack">
           <p class="row-actions">
-            <LevelBadge level={levelOfSeverity(one.severity)} text={one.severity} />
+            <LevelBadge level={levelOfSeverity(one.severity)} text={severityText(one.severity)} />
             <code class="wrap">{one.expression}</code>
           </p>
           {one.error && <ErrorLine text={one.error} />}
@@ -322,7 +322,7 @@ function OwnFields({ body, set }: FieldsProps) {
         <Select
           label={t("alert.severity")}
           value={(body.severity || "warning") as Severity}
-          options={SEVERITIES.map((one) => [one, one] as const)}
+          options={SEVERITIES.map((one) => [one, severityText(one)] as const)}
           onChange={(severity) => set({ severity })}
         />
       </div>
@@ -440,7 +440,7 @@ function BacktestResult({ of }: { of: Backtest }) {
       <ul class="card events">
         {of.rules.map(({ rule, fired, firing_seconds, pending_only }) => (
           <li key={`${rule.severity} ${rule.expression}`}>
-            <LevelBadge level={levelOfSeverity(rule.severity)} text={rule.severity} />
+            <LevelBadge level={levelOfSeverity(rule.severity)} text={severityText(rule.severity)} />
             <strong>{t("rule.fired", { count: fired, time: duration(firing_seconds) })}</strong>
             <span class="muted">{t("rule.pending.only", { count: pending_only })}</span>
           </li>

@@ -5,7 +5,7 @@ import { Select } from "../components/form";
 import { Icon } from "../components/icon";
 import { type Level, LevelBadge } from "../components/severity";
 import { Message, Show } from "../components/states";
-import { type Column, type Sorting, Table } from "../components/table";
+import { type Column, NameAndText, type Sorting, Table } from "../components/table";
 import { t } from "../i18n";
 import { duration, number, time } from "../i18n/format";
 import { useAlertChanges } from "../state/alert_changes";
@@ -131,6 +131,7 @@ function Found({ all }: { all: readonly Rule[] }) {
         )}
       </search>
       <Table
+        lines={2}
         label={t("rule.title")}
         columns={columns()}
         rows={shown}
@@ -155,12 +156,11 @@ const columns = (): Column<Rule>[] => [
     key: "name",
     title: t("alert.name"),
     cell: (rule) => (
-      <>
-        <a class="cell-link" href={link(`/rules/${encodeURIComponent(rule.id)}`)}>
-          {rule.name}
-        </a>{" "}
-        <span class="muted">{rule.shipped?.meaning ?? rule.settings?.annotations?.["summary"] ?? ""}</span>
-      </>
+      <NameAndText
+        href={link(`/rules/${encodeURIComponent(rule.id)}`)}
+        name={rule.name}
+        text={rule.shipped?.meaning ?? rule.settings?.annotations?.["summary"] ?? ""}
+      />
     ),
     sort: (rule) => rule.name,
   },

@@ -36,7 +36,7 @@ import { toast, toastError } from "../components/toast";
 import { t } from "../i18n";
 import { dateTime, duration, number, programOf } from "../i18n/format";
 import { useResource } from "../state/resource";
-import { may, me } from "../state/session";
+import { LEAST_PASSWORD, may, me } from "../state/session";
 
 const REFRESH = 60_000;
 const TABS = ["receivers", "users", "keys", "account", "about"] as const;
@@ -289,6 +289,7 @@ function UserDialog({ onClose, onDone }: { onClose: () => void; onDone: () => vo
           autocomplete="new-password"
           value={password}
           onInput={setPassword}
+          hint={t("session.password.hint", { least: LEAST_PASSWORD })}
           required
         />
         <Select
@@ -324,7 +325,8 @@ function Keys() {
                 <LevelBadge level={key.state === "active" ? "ok" : "unknown"} text={t(`key.${key.state}`)} />
                 <div class="entry-text">
                   <p>
-                    <strong>{key.label}</strong> <code>{key.id}</code> {key.scopes.join(", ")}
+                    <strong>{key.label}</strong> <code>{key.id}</code>{" "}
+                    {key.scopes.map((scope) => t(`scope.${scope}`)).join("; ")}
                   </p>
                   <p class="muted">
                     {key.owner && `${key.owner}, `}
@@ -508,6 +510,7 @@ function OwnAccount() {
             autocomplete="new-password"
             value={password}
             onInput={setPassword}
+            hint={t("session.password.hint", { least: LEAST_PASSWORD })}
             required
           />
           <p class="hint">{t("account.sessions")}</p>

@@ -4,11 +4,9 @@ import { Choice, TextField } from "../components/form";
 import { Icon } from "../components/icon";
 import { errorText, errorTitle } from "../components/states";
 import { t } from "../i18n";
-import { hasProvider, setUp, signIn, signInWithKey } from "../state/session";
+import { hasProvider, LEAST_PASSWORD, setUp, signIn, signInWithKey } from "../state/session";
 
 type Way = "password" | "key" | "setup";
-
-const LEAST_PASSWORD = 10;
 
 export function SignIn() {
   const [way, setWay] = useState<Way>("password");

@@ -14,6 +14,7 @@ import {
 import { Confirm, ErrorText } from "../components/actions";
 import { Select } from "../components/form";
 import { LevelFields } from "../components/levels";
+import { severityText } from "../components/severity";
 import { Message, Show } from "../components/states";
 import { toast } from "../components/toast";
 import { t } from "../i18n";
@@ -68,7 +69,7 @@ function Summary({ alert, target }: { alert: TargetAlert; target: TargetAlerts }
       {alert.error && <p class="field-error">{alert.error}</p>}
       {Object.entries(alert.expressions).map(([severity, expression]) => (
         <p key={severity} class="row-actions">
-          <span class="muted">{severity}</span> <code class="wrap">{expression}</code>
+          <span class="muted">{severityText(severity)}</span> <code class="wrap">{expression}</code>
         </p>
       ))}
     </section>

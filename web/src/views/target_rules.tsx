@@ -11,7 +11,7 @@ import {
 import { Select } from "../components/form";
 import { type Level, LevelBadge } from "../components/severity";
 import { Message, Show } from "../components/states";
-import { type Column, type Sorting, Table } from "../components/table";
+import { type Column, NameAndText, type Sorting, Table } from "../components/table";
 import { t } from "../i18n";
 import { number } from "../i18n/format";
 import { useResource } from "../state/resource";
@@ -79,6 +79,7 @@ function Alerts({ all, target }: { all: readonly MonitoringTarget[]; target: Mon
       <Show of={found} height="24rem">
         {() => (
           <Table
+            lines={2}
             label={t("rule.title")}
             columns={columns(target)}
             rows={shown}
@@ -134,12 +135,11 @@ const columns = (target: MonitoringTarget): Column<TargetAlert>[] => [
     key: "name",
     title: t("alert.name"),
     cell: (alert) => (
-      <>
-        <a class="cell-link" href={link(`/rules/${target.namespace}/${target.name}/${alert.name}`)}>
-          {alert.name}
-        </a>{" "}
-        <span class="muted">{alert.shipped.meaning}</span>
-      </>
+      <NameAndText
+        href={link(`/rules/${target.namespace}/${target.name}/${alert.name}`)}
+        name={alert.name}
+        text={alert.shipped.meaning}
+      />
     ),
     sort: (alert) => alert.name,
   },
