@@ -75,8 +75,8 @@ class Connection:
     def next_request(self) -> Request | None:
         """Return the next request; None if the client closed the connection.
 
-        Raises `BadRequestError`, and OSError for a failed read. If the client is too slow, it returns None or raises
-        TimeoutError.
+        Raises `BadRequestError`, and OSError for a failed read. If the request is not complete at the deadline, a read
+        raises TimeoutError; if no read waits then, return None.
         """
         deadline = time.monotonic() + (self._limits.request if self._rest else self._limits.idle)
         self.is_idle = not self._rest

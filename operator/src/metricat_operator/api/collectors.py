@@ -120,7 +120,7 @@ class ProbeCollector(Collector):
 
 
 class Collectors(Model):
-    """The agent's collectors."""
+    """Settings of the agent's collectors."""
 
     cpu: Collector = Field(default=Collector(), description="CPU time of each CPU by mode.")
     loadavg: Collector = Field(default=Collector(), description="Load averages.")

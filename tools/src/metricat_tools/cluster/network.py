@@ -31,7 +31,7 @@ def netns_holder(owner: str) -> str:
 
 
 def hold_namespaces(processes: ClusterProcesses, owner: str, pause: Path, *, mounts: bool) -> Namespaces:
-    """Create namespaces and a process that holds them."""
+    """Create a network namespace, with `mounts` also a mount namespace; return them and the process that holds them."""
     flags = ["--net", *(["--mount", "--propagation=slave"] if mounts else [])]
     pid = processes.start(netns_holder(owner), ["unshare", *flags, "--", pause])
     # The namespaces exist once `unshare` has executed the pause program.
