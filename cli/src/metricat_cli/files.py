@@ -161,6 +161,8 @@ def _documents(file: str) -> tuple[str, list[dict[str, Any]]]:
 
 def _text(file: str) -> str:
     if file == STDIN:
+        if sys.stdin is None:  # the shell closed it: <&-
+            raise ValueError("it is closed")
         text = sys.stdin.read(_MOST_BYTES + 1)
     else:
         with Path(file).open(encoding="utf-8") as opened:

@@ -276,3 +276,11 @@ def test_output_without_unicode_is_readable(tmp_path: Path) -> None:
     assert done.stderr == ""
     assert "+ the API server responds" in done.stdout
     assert "\nx " in done.stdout
+
+
+def test_closed_standard_input_is_an_error_of_one_sentence() -> None:
+    done = run("$METRICAT render -f - <&-")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "metricat: cannot read standard input: it is closed. Correct the file or its path\n",
+    )
