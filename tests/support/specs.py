@@ -171,7 +171,7 @@ def _object(schema: Schema, path: str) -> Values:
         if known := re.search(r"self\.all\(key, key in (\[.*?\])\)", rules):
             keys = st.sampled_from(json.loads(known[1].replace("'", '"')))
         else:
-            [pattern] = {*re.findall(r"self\.all\(key, key\.matches\('(.*?)'\)", rules)}
+            [pattern] = {*re.findall(r"self\.all\(key, \(?key\.matches\('(.*?)'\)", rules)}
             keys = _matching(pattern)
         return st.dictionaries(keys, _values(schema["additionalProperties"], ""), max_size=_FEW)
     fields = {name: _values(sub, f"{path}.{name}") for name, sub in schema["properties"].items()}

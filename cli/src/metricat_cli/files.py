@@ -12,6 +12,7 @@ import yaml
 
 from metricat_cli.errors import CommandError
 from metricat_operator import naming
+from metricat_operator.api.fields import MAX_NAME, OBJECT_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,7 @@ else:
 STDIN = "-"
 _MOST_BYTES = 8 << 20
 _MOST_VALUES = 1_000_000
-_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
+_NAME = re.compile(OBJECT_NAME)
 
 
 @dataclass(frozen=True)
@@ -177,6 +178,10 @@ def _metadata(manifest: dict[str, Any]) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def _is_name(text: str) -> bool:
+    return len(text) <= MAX_NAME and bool(_NAME.fullmatch(text))
+
+
 def metadata_errors(manifest: dict[str, Any]) -> list[str]:
     """Return the errors of the version, the name and the namespace."""
     version = manifest.get("apiVersion", naming.API_VERSION)
@@ -187,7 +192,8 @@ def metadata_errors(manifest: dict[str, Any]) -> list[str]:
     found += [
         f"metadata.{key}: invalid name {str(value)[:80]!r}; use lowercase letters, digits, hyphens and dots"
         for key in ("name", "namespace")
-        if (value := values.get(key)) and not (isinstance(value, str) and _NAME.fullmatch(value))
+        if (value := values.get(key))
+        and not (isinstance(value, str) and len(value) <= MAX_NAME and _NAME.fullmatch(value))
     ]
     return found if values.get("name") else [*found, f"the {naming.KIND} has no metadata.name. Set it."]
 

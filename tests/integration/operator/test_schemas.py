@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 
 from metricat_tools.cluster.api import ClusterApiError
 from metricat_tools.generate import chart, golden
+from support.boundary_specs import ACCEPTED, REJECTED
 from support.harness import CHILD, Cluster, Manifest, eventually, target
 from support.paths import CHART, GOLDEN, ROOT
 from support.specs import specs
@@ -88,6 +89,19 @@ def test_unknown_field_is_refused(cluster: Cluster, kind: str) -> None:
     manifest = next(one for one in manifests if one["kind"] == kind)
     manifest["spec"]["colour"] = "blue"
     with pytest.raises(ClusterApiError, match="colour"):
+        cluster.apply(manifest, dry_run=True)
+
+
+@pytest.mark.parametrize("what", REJECTED)
+def test_value_beyond_a_boundary_is_rejected(cluster: Cluster, what: str) -> None:
+    with pytest.raises(ClusterApiError, match="spec"):
+        cluster.create(target("monitoring", REJECTED[what]))
+
+
+@pytest.mark.parametrize("what", ACCEPTED)
+def test_value_at_a_boundary_and_its_manifests_are_accepted(cluster: Cluster, what: str) -> None:
+    wanted = target("monitoring", ACCEPTED[what])
+    for manifest in (wanted, *golden.manifests(wanted)):
         cluster.apply(manifest, dry_run=True)
 
 

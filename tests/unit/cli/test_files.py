@@ -36,6 +36,16 @@ def test_validate_reads_standard_input(capsys: pytest.CaptureFixture[str], monke
     assert "standard input: default/a: not valid\n  error: spec.agent.port" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("name", "exit_code"), [("A", 1), ("a..b", 1), ("a" * 254, 1), ("a" * 253, 0), ("a.b-c", 0)])
+def test_validate_checks_the_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, exit_code: int
+) -> None:
+    file = tmp_path / "target.yaml"
+    file.write_text(yaml.safe_dump({"kind": "MonitoringTarget", "metadata": {"name": name}}))
+    assert main(["validate", str(file)]) == exit_code
+    assert ("metadata.name: " in capsys.readouterr().out) == bool(exit_code)
+
+
 def test_validate_takes_files_with_and_without_the_option(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", MINIMAL, "-f", POOLS]) == 0
     assert "2 of 2 are valid." in capsys.readouterr().out

@@ -3,15 +3,15 @@
 import re
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, StrictInt, model_validator
 
 from metricat_operator.api.collectors import Collectors
 from metricat_operator.api.fields import (
     IN_LIST,
-    LABEL_KEY,
     LABEL_VALUE,
     NODE_PATH,
     IntOrPercent,
+    LabelKey,
     Model,
     ObjectName,
     Quantity,
@@ -30,9 +30,7 @@ _ONLY_NO_EXECUTE = "tolerationSeconds needs effect NoExecute"
 class Toleration(Model):
     """A toleration, as in a pod's spec."""
 
-    key: str | None = Field(
-        default=None, pattern=LABEL_KEY, max_length=316, description="The taint's key. Without it, every key matches."
-    )
+    key: LabelKey | None = Field(default=None, description="The taint's key. Without it, every key matches.")
     operator: Literal["Exists", "Equal"] | None = Field(default=None, description="Exists or Equal. Default: Equal.")
     value: str | None = Field(
         default=None, pattern=LABEL_VALUE, max_length=63, description="The taint's value, with operator Equal."
@@ -40,7 +38,7 @@ class Toleration(Model):
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = Field(
         default=None, description="The taint's effect. Without it, every effect matches."
     )
-    toleration_seconds: int | None = Field(
+    toleration_seconds: StrictInt | None = Field(
         default=None,
         ge=0,
         le=2**31 - 1,
@@ -161,7 +159,7 @@ class AgentPoolSettings(Model):
     """Settings of the agent on each node, without those that a pool cannot set."""
 
     collectors: Collectors = Field(default=Collectors(), description="The agent's collectors.")
-    port: int = Field(
+    port: StrictInt = Field(
         default=9100,
         ge=1,
         le=65535,

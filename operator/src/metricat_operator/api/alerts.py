@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
-from pydantic import Field, StringConstraints, create_model
+from pydantic import Field, StrictBool, StrictFloat, StringConstraints, create_model
 
 from metricat_operator.api import thresholds
 from metricat_operator.api.fields import (
@@ -57,7 +57,7 @@ def _level_settings(level: AlertLevel, *, written_only: bool) -> LevelSettings:
 def _level_model(alert: Alert, level_index: int) -> type[Model]:
     level = alert.levels[level_index]
     fields: dict[str, Any] = {
-        "enabled": (bool, Field(default=True, description="Whether this level can fire.")),
+        "enabled": (StrictBool, Field(default=True, description="Whether this level can fire.")),
         "duration": (
             Duration,
             Field(
@@ -71,7 +71,7 @@ def _level_model(alert: Alert, level_index: int) -> type[Model]:
         unit = f", in {alert.unit}" if alert.unit else ""
         text = f"The value at which the level fires{unit}."
         least, most = (0, 100) if alert.unit.startswith("%") else (None, None)
-        fields["threshold"] = (float, Field(default=float(level.threshold), description=text, ge=least, le=most))
+        fields["threshold"] = (StrictFloat, Field(default=float(level.threshold), description=text, ge=least, le=most))
     return create_model(
         f"{alert.name}{level.severity.title()}", __base__=Model, __doc__=f"The {level.severity} level.", **fields
     )
@@ -164,7 +164,7 @@ class UserGroup(Model):
 class Alerts(Model):
     """The alert rules and recording rules."""
 
-    enabled: bool = Field(default=True, description="Whether to create Metricat's rules.")
+    enabled: StrictBool = Field(default=True, description="Whether to create Metricat's rules.")
     labels: ChildLabels | None = Field(
         default=None,
         description="Labels of the PrometheusRules, by which a Prometheus selects them. Default: as in spec.monitor.",

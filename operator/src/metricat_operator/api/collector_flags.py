@@ -6,7 +6,7 @@ A contract test compares these tables with the agent.
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StrictBool, StringConstraints
 
 from metricat_operator.api.fields import cel, regex, rule
 
@@ -69,7 +69,7 @@ _KNOWN_COLLECTORS, _COLLECTORS_IN_CEL = _known(COLLECTORS, "a collector that swi
 _KNOWN_FLAGS, _FLAGS_IN_CEL = _known(FLAGS, "a flag that flags can set", "flags")
 
 Switches = Annotated[
-    dict[str, bool], _KNOWN_COLLECTORS, Field(max_length=64, json_schema_extra=cel(_COLLECTORS_IN_CEL))
+    dict[str, StrictBool], _KNOWN_COLLECTORS, Field(max_length=64, json_schema_extra=cel(_COLLECTORS_IN_CEL))
 ]
 Flags = Annotated[
     dict[str, Annotated[str, StringConstraints(max_length=1024)]],

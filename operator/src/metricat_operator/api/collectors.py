@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated, Any
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StrictBool, StrictInt, StringConstraints
 
 from metricat_operator.api.collector_flags import (
     BACKEND_LABELS,
@@ -20,7 +20,7 @@ from metricat_operator.api.probes import ProbeTarget
 class Collector(Model):
     """A collector of the agent."""
 
-    enabled: bool = Field(default=True, description="Whether the collector runs.")
+    enabled: StrictBool = Field(default=True, description="Whether the collector runs.")
 
 
 def _exclusive(*things: str) -> dict[str, Any]:
@@ -82,13 +82,15 @@ class DeviceCollector(Collector):
 class ProcessCollector(Collector):
     """The processes with the highest CPU or memory usage. Alerts list them."""
 
-    top: int = Field(
+    top: StrictInt = Field(
         default=10,
         ge=1,
         le=100,
         description="Number of processes to report with the highest CPU usage, and with the highest memory usage.",
     )
-    hash_names: bool = Field(default=False, description="Whether to report hashes instead of the processes' names.")
+    hash_names: StrictBool = Field(
+        default=False, description="Whether to report hashes instead of the processes' names."
+    )
 
     deprecated_names = (DeprecatedName("mask", "hashNames", {"none": False, "hash": True}),)
 
@@ -106,7 +108,7 @@ class TextfileCollector(Collector):
 class ProbeCollector(Collector):
     """Probes of endpoints from every node."""
 
-    kubernetes_api: bool = Field(
+    kubernetes_api: StrictBool = Field(
         default=True,
         alias="kubernetesAPI",
         description="Whether to probe the cluster's API server from each node, by its DNS name.",

@@ -1,11 +1,10 @@
 """The types of the API's fields, each with its schema and its check."""
 
-import contextlib
 import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Annotated, Any, ClassVar
 
 from pydantic import (
@@ -14,6 +13,7 @@ from pydantic import (
     ConfigDict,
     Field,
     GetJsonSchemaHandler,
+    StrictInt,
     StringConstraints,
 )
 from pydantic.alias_generators import to_camel
@@ -162,10 +162,9 @@ def quantity(text: str) -> Decimal:
     Raises:
         ValueError: the text is not a quantity.
     """
-    found = re.fullmatch(r"([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)([a-zA-Z]*)", text)
-    if found and found[2] in _SUFFIX:
-        with contextlib.suppress(InvalidOperation):
-            return Decimal(found[1]) * _SUFFIX[found[2]]
+    found = re.fullmatch(r"([+-]?(?:[0-9]+[.]?[0-9]*|[.][0-9]+)(?:[eE][+-]?[0-9]{1,3})?)([a-zA-Z]*)", text)
+    if found and found[2] in _SUFFIX and not (found[2] and "e" in found[1].lower()):
+        return Decimal(found[1]) * _SUFFIX[found[2]]
     raise ValueError(f"{text!r} is not a quantity; use for example 100m, 0.5 or 64Mi")
 
 
@@ -182,12 +181,12 @@ IN_LIST = "in-list"
 
 The API server cannot bound the length of an int-or-string, and rejects a rule on many of them as too expensive.
 """
-_QUANTITY = r"^([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]+|[numkMGTPE]|[KMGTPE]i)?$"
+_QUANTITY = r"^[+]?([0-9]+([.][0-9]*)?|[.][0-9]+)([eE][+-]?[0-9]{1,3}|[numkMGTPE]|[KMGTPE]i)?$"
 _MOST = 2**31 - 1
 _PERCENTAGE = r"^(100|[1-9][0-9]?)%$"
 
 Quantity = Annotated[
-    str | int,
+    str | StrictInt,
     AfterValidator(_quantity),
     Field(
         json_schema_extra={
@@ -204,7 +203,7 @@ Quantity = Annotated[
 ]
 
 IntOrPercent = Annotated[
-    Annotated[int, Field(ge=1, le=_MOST)] | Annotated[str, StringConstraints(pattern=_PERCENTAGE)],
+    Annotated[StrictInt, Field(ge=1, le=_MOST)] | Annotated[str, StringConstraints(pattern=_PERCENTAGE)],
     Field(
         json_schema_extra={
             **INT_OR_STRING,
@@ -220,11 +219,24 @@ IntOrPercent = Annotated[
 ]
 
 
+_ONLY_PYTHON = re.compile(
+    r"\\[1-9]"  # a reference to a group
+    r"|\(\?(?:[=!>#(]|<[=!]|P=|[a-zA-Z-]*[auxL])"  # assertions, atomic groups, conditions and flags
+    r"|(?:[*+?]|\{[0-9]+(?:,[0-9]*)?\})\+"  # possessive
+    r"|\{(?:[0-9]*,)?(?:[1-9][0-9]{4,}|[2-9][0-9]{3}|1[1-9][0-9]{2}|10[1-9][0-9]|100[1-9]),?[0-9]*\}"  # above 1000
+)
+"""Syntax of Python that RE2 lacks. The API server checks with RE2."""
+_LITERAL = re.compile(r"\\[^1-9]|\[\^?\]?(?:\\.|[^]\\])*\]", re.DOTALL)
+"""An escaped character or a set."""
+
+
 def regex(value: str, *, of_bytes: bool = False) -> str:
-    """Return a regular expression for text or bytes; raise ValueError for one that the agent rejects.
+    """Return a regular expression for text or bytes; raise ValueError for one that the agent or the API server rejects.
 
     The agent also rejects expressions for which Python warns, such as `[[:alpha:]]`: their meaning in Go differs.
     """
+    if found := _ONLY_PYTHON.search(_LITERAL.sub("x", value)):
+        raise ValueError(f"{value!r} is not a regular expression of RE2: it has no {found[0]!r}. Use other syntax.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", FutureWarning)
@@ -244,20 +256,43 @@ Regex = Annotated[
     ),
 ]
 
-ObjectName = Annotated[
-    str,
-    StringConstraints(
-        pattern=r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*)?$",
-        max_length=253,
-    ),
-]
-"""The name of a Kubernetes object (an RFC 1123 subdomain); empty: no object."""
+_SUBDOMAIN = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 
-NODE_PATH = r"^(/([^/:.][^/:]*|\.[^/:.][^/:]*))+$"
-"""An absolute path without `:`, without the parts `.` and `..`, and without a slash at its end."""
+ObjectName = Annotated[str, StringConstraints(pattern=rf"^({_SUBDOMAIN})?$", max_length=253)]
+"""The name of a Kubernetes object (an RFC 1123 subdomain); empty: no object."""
+OBJECT_NAME = rf"^{_SUBDOMAIN}$"
+MAX_NAME = 253
+"""Maximum length of the name of an object."""
+DATA_KEY = r"^([-_a-zA-Z0-9]|\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$"
+"""A key in a Secret. The API server rejects `.` and keys that begin with `..`."""
+
+PORT = r":(6553[0-5]|655[0-2][0-9]|65[0-4][0-9][0-9]|6[0-4][0-9][0-9][0-9]|[1-5][0-9][0-9][0-9][0-9]|[1-9][0-9]{0,3})"
+"""A colon and a TCP port from 1 to 65535."""
+
+NODE_PATH = r"^(/([^/:.\x00-\x1f\x7f][^/:\x00-\x1f\x7f]{0,254}|\.[^/:.\x00-\x1f\x7f][^/:\x00-\x1f\x7f]{0,253}))+$"
+"""An absolute path without `:`, control characters, the parts `.` and `..`, and a slash at its end.
+
+A file name has at most 255 bytes.
+"""
 
 LABEL_VALUE = r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$"
-LABEL_KEY = r"^([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"
+LABEL_KEY = rf"^({_SUBDOMAIN}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?$"
+_MAX_PREFIX = 253
+_LONG_PREFIX = f"the prefix of the key, before the slash, has more than {_MAX_PREFIX} characters. Shorten it."
+
+
+def _has_short_prefix(key: str) -> str:
+    if key.find("/") > _MAX_PREFIX:
+        raise ValueError(_LONG_PREFIX)
+    return key
+
+
+LabelKey = Annotated[
+    str,
+    StringConstraints(pattern=LABEL_KEY, max_length=_MAX_PREFIX + len("/") + 63),
+    AfterValidator(_has_short_prefix),
+    Field(json_schema_extra=cel(rule(f"self.indexOf('/') <= {_MAX_PREFIX}", _LONG_PREFIX))),
+]
 PROMETHEUS_LABEL = r"^[a-zA-Z_][a-zA-Z0-9_]*$"
 
 
@@ -266,7 +301,7 @@ def keys(pattern: str, what: str) -> AfterValidator:
 
     def check(mapping: dict[str, str]) -> dict[str, str]:
         for key in mapping:
-            if not re.match(pattern, key):
+            if not re.search(pattern.removesuffix("$") + r"\Z", key) or key.find("/") > _MAX_PREFIX:
                 raise ValueError(f"{key!r} is not a {what}")
         return mapping
 
@@ -275,10 +310,13 @@ def keys(pattern: str, what: str) -> AfterValidator:
 
 def key_rule(pattern: str, what: str) -> dict[str, str]:
     """Return the CEL rule that every key of a map matches the pattern; `what` is the key's name in errors."""
+    valid = f"key.matches('{pattern}')"
+    if pattern == LABEL_KEY:
+        valid = f"({valid} && key.indexOf('/') <= {_MAX_PREFIX})"
     return rule(
-        f"self.all(key, key.matches('{pattern}'))",
+        f"self.all(key, {valid})",
         f"every key must be a {what}, matching {pattern}",
-        messageExpression=f"'key ' + self.filter(key, !key.matches('{pattern}'))[0] + ' is not a {what}'",
+        messageExpression=f"'key ' + self.filter(key, !{valid})[0] + ' is not a {what}'",
     )
 
 

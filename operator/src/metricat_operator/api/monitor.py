@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, StrictInt
 
 from metricat_operator.api.fields import Interval, Model, cel, is_duration, rule
 from metricat_operator.api.labels import ChildLabels
@@ -36,7 +36,7 @@ class Monitor(Model):
         description="The objects in which Prometheus finds the agents. Endpoints hold at most 1,000 agents. "
         "EndpointSlice needs the permission to list and watch endpointslices. Default: the setting of the Prometheus.",
     )
-    sample_limit: int = Field(
+    sample_limit: StrictInt = Field(
         default=0, ge=0, le=10_000_000, description="Maximum number of samples in one scrape; 0: no limit."
     )
     metric_relabelings: tuple[Relabeling, ...] = Field(

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
-from metricat_operator.api.fields import LABEL_KEY, LABEL_VALUE, KubernetesLabels, Model, cel, rule
+from metricat_operator.api.fields import LABEL_VALUE, KubernetesLabels, LabelKey, Model, cel, rule
 
 MAX_REQUIREMENTS = 8
 
@@ -12,7 +12,7 @@ MAX_REQUIREMENTS = 8
 class NodeRequirement(Model):
     """A requirement on one label of a node."""
 
-    key: str = Field(pattern=LABEL_KEY, max_length=316, description="The label's key.")
+    key: LabelKey = Field(description="The label's key.")
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist"] = Field(
         description="How the label is compared. NotIn and DoesNotExist also match a node without the label."
     )

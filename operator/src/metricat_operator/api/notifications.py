@@ -10,7 +10,19 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, StringConstraints
 
-from metricat_operator.api.fields import DeprecatedName, Duration, Model, cel, is_duration, rule
+from metricat_operator.api.fields import (
+    DATA_KEY,
+    MAX_NAME,
+    OBJECT_NAME,
+    PORT,
+    DeprecatedName,
+    Duration,
+    Model,
+    cel,
+    is_duration,
+    is_given,
+    rule,
+)
 from metricat_operator.api.labels import ChildLabels
 from metricat_operator.naming import DEFAULT_POOL
 from metricat_rules.alert import Severity
@@ -19,6 +31,12 @@ from metricat_rules.durations import spec_seconds
 Day = Literal["sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday"]
 DAYS: tuple[Day, ...] = get_args(Day)
 
+_ADDRESS = r"[^\s@,<>\"()]+@[^\s@,<>\"()]+"
+_ONE_ADDRESS = rf"([^@,<>\r\n]*<{_ADDRESS}>|{_ADDRESS})"
+_HOST = r"([A-Za-z0-9_]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?\.?|\[[0-9a-fA-F:.]{2,45}\])"
+_URL = rf"https?://([!$&'()*+,.0-9:;=A-Z_a-z~-]+@)?{_HOST}({PORT})?([/?#]([!#$&'()*+,./0-9:;=?@A-Z_a-z~-]|%[0-9A-Fa-f]{{2}})*)?"
+"""A URL that Alertmanager accepts. It rejects its whole configuration for another one."""
+
 _LISTED: dict[str, Any] = {"x-kubernetes-list-type": "set"}
 _SHORTEST_REPEAT = 60
 
@@ -26,21 +44,23 @@ _SHORTEST_REPEAT = 60
 class SecretKey(Model):
     """A value in a Secret of the target's namespace. Alertmanager reads it, Metricat does not."""
 
-    name: str = Field(
-        pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253, description="The name of the Secret."
-    )
-    key: str = Field(pattern=r"^[-._a-zA-Z0-9]+$", max_length=253, description="The key in the Secret's data.")
+    name: str = Field(pattern=OBJECT_NAME, max_length=MAX_NAME, description="The name of the Secret.")
+    key: str = Field(pattern=DATA_KEY, max_length=253, description="The key in the Secret's data.")
 
 
 class Email(Model):
     """Mail by SMTP, always over TLS: with STARTTLS, or on port 465 from the start."""
 
     to: str = Field(
-        min_length=3, max_length=1024, pattern="@", description="Addresses of the recipients, separated by commas."
+        max_length=1024,
+        pattern=rf"^\s*{_ONE_ADDRESS}\s*(,\s*{_ONE_ADDRESS}\s*)*$",
+        description="Addresses of the recipients, separated by commas, such as ops@example.com.",
     )
-    sender: str = Field(alias="from", min_length=3, max_length=320, pattern="@", description="Address of the sender.")
+    sender: str = Field(
+        alias="from", max_length=320, pattern=rf"^\s*{_ONE_ADDRESS}\s*$", description="Address of the sender."
+    )
     server: str = Field(
-        pattern=r"^[^\s:/]+:[0-9]+$|^\[[0-9a-fA-F:]+\]:[0-9]+$",
+        pattern=rf"^{_HOST}{PORT}$",
         max_length=320,
         description="The mail server and its port, such as smtp.example.com:587.",
     )
@@ -55,7 +75,7 @@ class Email(Model):
     model_config = Model.model_config | {
         "json_schema_extra": cel(
             rule(
-                "has(self.username) == has(self.password)",
+                f"{is_given('username')} == has(self.password)",
                 "username and password must be set together. Set both, or neither for a server without authentication.",
             )
         )
@@ -78,7 +98,7 @@ class PagerDuty(Model):
     url: str = Field(
         default="",
         max_length=1024,
-        pattern=r"^(https?://[^\s]+)?$",
+        pattern=rf"^({_URL})?$",
         description="The API, such as https://events.eu.pagerduty.com/v2/enqueue. Default: Alertmanager's default.",
     )
 
@@ -86,7 +106,7 @@ class PagerDuty(Model):
 class Webhook(Model):
     """A program of yours that receives Alertmanager's JSON by POST."""
 
-    url: str = Field(default="", max_length=1024, pattern=r"^(https?://[^\s]+)?$", description="URL to send alerts to.")
+    url: str = Field(default="", max_length=1024, pattern=rf"^({_URL})?$", description="URL to send alerts to.")
     url_secret: SecretKey | None = Field(
         default=None, description="The URL in a Secret, for a URL that contains a token."
     )
@@ -95,7 +115,7 @@ class Webhook(Model):
     model_config = Model.model_config | {
         "json_schema_extra": cel(
             rule(
-                "has(self.url) != has(self.urlSecret)",
+                f"{is_given('url')} != has(self.urlSecret)",
                 "a webhook needs exactly one of url and urlSecret. Set one and leave out the other.",
             )
         )
@@ -213,13 +233,10 @@ def contradictions(notifications: Notifications, pools: Collection[str]) -> Iter
 
     The API server checks the same rules. A file that the command line reads does not pass through the API server.
     """
-    names = [receiver.name for receiver in notifications.receivers]
     known = [*pools, DEFAULT_POOL]
     for place, receiver in enumerate(notifications.receivers):
         where = f"spec.notifications.receivers[{place}]"
         yield from (f"{where}{fault}" for fault in receiver.validation_errors())
-        if receiver.name in names[:place]:
-            yield f"{where}.name: an earlier receiver has the name {receiver.name}. Choose another name."
         for pool in receiver.pools:
             if pool not in known:
                 yield f"{where}.pools: pool {pool} does not exist. The target's pools: {', '.join(known)}."

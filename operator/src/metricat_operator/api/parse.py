@@ -1,6 +1,6 @@
 """Parse a MonitoringTarget's spec, with errors and warnings for people."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -14,7 +14,8 @@ from metricat_operator.api.agent import LEAST_MEMORY, NOT_ENOUGH_MEMORY
 from metricat_operator.api.alerts import ALERTS_ONLY, ONE_OF_BOTH
 from metricat_operator.api.collectors import pattern_conflicts
 from metricat_operator.api.deprecations import Place, replace_deprecated
-from metricat_operator.api.fields import quantity
+from metricat_operator.api.fields import Model, quantity
+from metricat_operator.api.nodes import MAX_REQUIREMENTS
 from metricat_operator.api.notifications import contradictions
 from metricat_operator.api.overlap import Claim, selected
 from metricat_operator.api.pools import MergeError, Pool, requirements, resolve
@@ -120,7 +121,7 @@ def _too_many_terms(parsed: Parsed) -> tuple[str, ...]:
 
 def _contradictions(spec: Spec, resolved: Sequence[Pool]) -> list[str]:
     """Return contradictions between fields. The API server finds most of them; a file for the CLI does not pass it."""
-    found = []
+    found = [*_duplicates(spec, "spec")]
     if spec_seconds(spec.monitor.effective_timeout) > spec_seconds(spec.monitor.interval):
         found.append(
             f"spec.monitor.scrapeTimeout: {spec.monitor.effective_timeout} is longer than the interval, "
@@ -159,6 +160,28 @@ def _contradictions(spec: Spec, resolved: Sequence[Pool]) -> list[str]:
     return found
 
 
+def _duplicates(model: Model, where: str) -> Iterator[str]:
+    """Yield an error for each repeated item of a list whose items must differ."""
+    for name, field in type(model).model_fields.items():
+        value, place = getattr(model, name), f"{where}.{field.alias or name}"
+        if isinstance(value, Model):
+            yield from _duplicates(value, place)
+        if not isinstance(value, tuple):
+            continue
+        extra: Any = field.json_schema_extra or {}
+        kind = extra.get("x-kubernetes-list-type")
+        [key] = extra.get("x-kubernetes-list-map-keys", [""])
+        ids = [one.model_dump(by_alias=True)[key] if key else one for one in value] if kind else []
+        for number, one in enumerate(ids):
+            if one in ids[:number] and key:
+                yield f"{place}[{number}].{key}: an earlier item has the {key} {one}. Choose another {key}."
+            elif one in ids[:number]:
+                yield f"{place}[{number}]: {one} occurs twice. Remove one of them."
+        for number, one in enumerate(value):
+            if isinstance(one, Model):
+                yield from _duplicates(one, f"{place}[{number}]")
+
+
 def _places(spec: Spec) -> list[str]:
     """Return the paths of the pools' settings; those of the default pool are last."""
     return [*(f"spec.pools[{place}]" for place in range(len(spec.pools))), "spec"]
@@ -181,8 +204,6 @@ def _node_contradictions(spec: Spec) -> list[str]:
     names = [pool.name for pool in spec.pools]
     selectors = [(f"spec.pools[{place}].nodeSelector", pool.node_selector) for place, pool in enumerate(spec.pools)]
     for place, name in enumerate(names):
-        if name in names[:place]:
-            found.append(f"spec.pools[{place}].name: an earlier pool has the name {name}. Choose another name.")
         if name == naming.DEFAULT_POOL:
             found.append(
                 f"spec.pools[{place}].name: default is the name of the pool of all other nodes. Choose another name."
@@ -193,6 +214,10 @@ def _node_contradictions(spec: Spec) -> list[str]:
             for number, one in enumerate(selector.match_expressions)
             if (one.operator in {"In", "NotIn"}) != bool(one.values)
         ]
+        if (number := len(selector.match_labels) + len(selector.match_expressions)) > MAX_REQUIREMENTS:
+            found.append(
+                f"{where}: {number} labels and expressions are more than {MAX_REQUIREMENTS}. Use fewer of both."
+            )
     for where, selector in selectors:
         if not requirements(selector):
             found.append(f"{where}: a pool needs a label or an expression that selects nodes.")
@@ -237,7 +262,12 @@ def _path(place: Place, old_names: Mapping[Place, str]) -> str:
 
 
 def _without_nulls(value: Any) -> Any:
-    """Return a copy without nulls: server-side apply leaves null where a map loses its last field."""
+    """Return a copy without nulls: server-side apply leaves null where a map loses its last field.
+
+    As the API server, take a number such as `10.0` for an integer.
+    """
+    if isinstance(value, float) and value.is_integer():
+        return int(value)
     if isinstance(value, Mapping):
         return {key: _without_nulls(item) for key, item in value.items() if item is not None}
     return [_without_nulls(item) for item in value] if isinstance(value, list) else value

@@ -8,18 +8,17 @@ import re
 from ipaddress import IPv6Address
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, Field, StrictBool, StrictInt, StringConstraints, model_validator
 
-from metricat_operator.api.fields import Model, cel, key_rule, keys, regex, rule
+from metricat_operator.api.fields import MAX_NAME, OBJECT_NAME, PORT, Model, cel, key_rule, keys, regex, rule
 
 _HOST = r"([A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9a-fA-F:.]{2,45}\])"
-_PORT = r":(6553[0-5]|655[0-2][0-9]|65[0-4][0-9][0-9]|6[0-4][0-9][0-9][0-9]|[1-5][0-9][0-9][0-9][0-9]|[1-9][0-9]{0,3})"
 _DNS_NAME = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?){0,7}\.?"
 _TYPES = "A|AAAA|CNAME|MX|NS|PTR|SOA|SRV|TXT"
 URL_PATTERN = (
-    rf"^(https?://{_HOST}({_PORT})?([/?][!$%&'()*+,./0-9:;=?@A-Z_a-z~-]*)?"
-    rf"|(tcp|tls)://{_HOST}{_PORT}"
-    rf"|dns://{_HOST}({_PORT})?/{_DNS_NAME}(\?type=({_TYPES}))?"
+    rf"^(https?://{_HOST}({PORT})?([/?][!$%&'()*+,./0-9:;=?@A-Z_a-z~-]*)?"
+    rf"|(tcp|tls)://{_HOST}{PORT}"
+    rf"|dns://{_HOST}({PORT})?/{_DNS_NAME}(\?type=({_TYPES}))?"
     rf"|icmp://{_HOST})$"
 )
 RESERVED_NAME = "kubernetes-api"
@@ -62,16 +61,18 @@ _HTTP_FIELDS = ("method", "headers", "token", "validStatusCodes", "bodyPattern",
 _TLS_FIELDS = ("serverName", "ca", "insecureSkipVerify")
 
 
+_MAY_BE_EMPTY = ("headers", "validStatusCodes")
+
+
 def _none_given(fields: tuple[str, ...]) -> str:
-    return "!(" + " || ".join(f"has(self.{field})" for field in fields) + ")"
+    given = (f"has(self.{one}){f' && size(self.{one}) > 0' if one in _MAY_BE_EMPTY else ''}" for one in fields)
+    return "!(" + " || ".join(given) + ")"
 
 
 class MountedKey(Model):
     """A value in a Secret of the target's namespace, which the agents' pods mount. The operator never reads it."""
 
-    name: str = Field(
-        pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", max_length=253, description="The name of the Secret."
-    )
+    name: str = Field(pattern=OBJECT_NAME, max_length=MAX_NAME, description="The name of the Secret.")
     key: str = Field(
         pattern=r"^[-_a-zA-Z0-9][-._a-zA-Z0-9]*$", max_length=253, description="The key in the Secret's data."
     )
@@ -97,10 +98,10 @@ class ProbeTarget(Model):
         description="The endpoint: http://, https://, tcp://HOST:PORT, tls://HOST:PORT, dns://SERVER/NAME?type=A or "
         "icmp://HOST.",
     )
-    interval_seconds: int | None = Field(
+    interval_seconds: StrictInt | None = Field(
         default=None, ge=1, le=86_400, description="Seconds between two probes. Default: 15."
     )
-    timeout_seconds: int | None = Field(
+    timeout_seconds: StrictInt | None = Field(
         default=None, ge=1, le=60, description="Seconds after which a probe fails. Default: 5."
     )
     ip_protocol: Literal["4", "6"] | None = Field(
@@ -140,7 +141,7 @@ class ProbeTarget(Model):
         description="Regular expression that the first 1 MiB of the body must match anywhere.",
         json_schema_extra=cel(rule("''.matches(self) ? true : true", "must be a regular expression")),
     )
-    follow_redirects: bool | None = Field(default=None, description="Whether to follow redirects. Default: true.")
+    follow_redirects: StrictBool | None = Field(default=None, description="Whether to follow redirects. Default: true.")
     server_name: str | None = Field(
         default=None,
         pattern=r"^[A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?$",
@@ -150,7 +151,7 @@ class ProbeTarget(Model):
     ca: MountedKey | None = Field(
         default=None, description="CA of the server's certificate, as PEM. Default: the public CAs."
     )
-    insecure_skip_verify: bool | None = Field(
+    insecure_skip_verify: StrictBool | None = Field(
         default=None, description="Whether to accept certificates that cannot be verified. Default: false."
     )
 

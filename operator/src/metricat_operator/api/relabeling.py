@@ -5,7 +5,7 @@ Relabelling of targets is not offered: it could send Prometheus, with its creden
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Field, StrictInt, StringConstraints, model_validator
 
 from metricat_operator.api.fields import PROMETHEUS_LABEL, Model, cel, rule
 
@@ -40,7 +40,7 @@ class Relabeling(Model):
         description="Regular expression (RE2) that must match the whole joined value. Default: (.*).",
         json_schema_extra=cel(rule("''.matches(self) ? true : true", "must be a regular expression")),
     )
-    modulus: int | None = Field(default=None, ge=1, description="Number of parts for hashmod.")
+    modulus: StrictInt | None = Field(default=None, ge=1, le=2**31 - 1, description="Number of parts for hashmod.")
     target_label: str | None = Field(
         default=None, pattern=_TARGET, max_length=128, description="The label to write or to compare with."
     )

@@ -7,7 +7,7 @@ the descriptions. See docs/design/0001.
 
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, create_model
+from pydantic import Field, StrictBool, create_model
 from pydantic.fields import FieldInfo
 
 from metricat_operator.api.agent import AgentPoolSettings, AgentSettings
@@ -86,7 +86,7 @@ class PoolSpec(Model):
             ),
         ),
     )
-    allow_empty: bool | None = Field(
+    allow_empty: StrictBool | None = Field(
         default=None,
         description="Whether the pool may have no nodes. Otherwise, NodesSelected is False while it has none. Default: "
         "spec.allowEmpty.",
@@ -112,7 +112,7 @@ _KNOWN_POOL = "name == 'default' || (has(self.pools) && self.pools.exists(pool, 
 class Spec(Model):
     """The nodes to monitor, and the settings of their agents, scrapes, alerts and notifications."""
 
-    paused: bool = Field(
+    paused: StrictBool = Field(
         default=False, description="Whether to stop changing agents, monitors and rules. The status is still reported."
     )
     node_selector: Annotated[
@@ -126,7 +126,7 @@ class Spec(Model):
             )
         ),
     ] = Field(default=NodeSelector(), description="The nodes to monitor. Default: all Linux nodes.")
-    allow_empty: bool = Field(
+    allow_empty: StrictBool = Field(
         default=False,
         description="Whether the target may have no nodes, for example while an autoscaler has removed all of them. "
         "Otherwise, a target without nodes is not Ready.",

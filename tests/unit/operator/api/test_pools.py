@@ -122,7 +122,7 @@ def test_errors_name_the_pool_and_the_remedy() -> None:
     errors = "\n".join(parse({"pools": pools[:5]}).errors)
     assert "spec.pools[0].name: default is the name of the pool of all other nodes" in errors
     assert "spec.pools[1].agent.resources.requests.memory: 1Gi is more than the limit, 128Mi" in errors
-    assert "spec.pools[2].name: an earlier pool has the name same" in errors
+    assert "spec.pools[2].name: an earlier item has the name same" in errors
     assert "spec.pools[4].nodeSelector.matchExpressions[0]: In and NotIn need values" in errors
     assert "expressions is 125, more than 64" in errors
     assert "spec.pools[0].nodeSelector: a pool needs a label" in "\n".join(parse({"pools": pools[5:]}).errors)

@@ -109,7 +109,7 @@ def test_the_group_interval_allows_the_repeat_interval(repeat: str, looked_at: s
 def test_two_receivers_with_one_name_are_rejected() -> None:
     twice = [{"name": "chat", "slack": SLACK}] * 2
     [error] = parse({"notifications": {"receivers": twice}}).errors
-    assert error == "spec.notifications.receivers[1].name: an earlier receiver has the name chat. Choose another name."
+    assert error == "spec.notifications.receivers[1].name: an earlier item has the name chat. Choose another name."
 
 
 def test_the_object_contains_no_secret_value() -> None:
