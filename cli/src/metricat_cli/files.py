@@ -192,8 +192,7 @@ def metadata_errors(manifest: dict[str, Any]) -> list[str]:
     found += [
         f"metadata.{key}: invalid name {str(value)[:80]!r}; use lowercase letters, digits, hyphens and dots"
         for key in ("name", "namespace")
-        if (value := values.get(key))
-        and not (isinstance(value, str) and len(value) <= MAX_NAME and _NAME.fullmatch(value))
+        if (value := values.get(key)) and not (isinstance(value, str) and _is_name(value))
     ]
     return found if values.get("name") else [*found, f"the {naming.KIND} has no metadata.name. Set it."]
 

@@ -86,28 +86,28 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         "Duplicate value",
     ),
 }
-OF_AN_ALERT = "a key is not a Prometheus label name, or Metricat sets it. Choose another label name."
+NO_NAME = "a key is not a Prometheus label name."
 REFUSED |= {
-    f"an alert's label: {what}": (spec, OF_AN_ALERT)
-    for what, spec in (
-        ("reserved", {"alerts": {"rules": {"NodeLoadHigh": {"labels": {"severity": "page"}}}}}),
-        ("what tells its series apart", {"alerts": {"rules": {"NodeLoadHigh": {"labels": {"device": "a"}}}}}),
-        ("no name", {"alerts": {"rules": {"NodeLoadHigh": {"labels": {"my-team": "a"}}}}}),
-        ("Prometheus' own", {"alerts": {"rules": {"NodeLoadHigh": {"labels": {"__name__": "a"}}}}}),
-        (
-            "reserved, of a pool",
-            {
-                "pools": [
-                    {
-                        "name": "a",
-                        "nodeSelector": {"matchLabels": {"a": "b"}},
-                        "alerts": {"rules": {"NodeLoadHigh": {"labels": {"resource": "x"}}}},
-                    }
-                ]
-            },
-        ),
+    f"an alert's label: {what}": ({"alerts": {"rules": {"NodeLoadHigh": {"labels": {label: "a"}}}}}, message)
+    for what, label, message in (
+        ("reserved", "severity", "an alert has the label severity, which Metricat sets. Choose another label name."),
+        ("of its series", "device", "an alert has the label device, which Metricat sets. Choose another label name."),
+        ("no name", "my-team", NO_NAME),
+        ("Prometheus' own", "__name__", NO_NAME),
     )
 }
+REFUSED["an alert's label: reserved, of a pool"] = (
+    {
+        "pools": [
+            {
+                "name": "a",
+                "nodeSelector": {"matchLabels": {"a": "b"}},
+                "alerts": {"rules": {"NodeLoadHigh": {"labels": {"resource": "x"}}}},
+            }
+        ]
+    },
+    "an alert has the label resource, which Metricat sets. Choose another label name.",
+)
 REFUSED["a series label of Prometheus' own"] = (
     {"agent": {"extraLabels": {"__name__": "x"}}},
     "key __name__ is not a Prometheus label name",

@@ -2,6 +2,7 @@
 import type { ComponentChildren } from "preact";
 import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { t } from "../i18n";
+import { link } from "../state/router";
 import { Icon } from "./icon";
 
 export interface Column<T> {
@@ -173,7 +174,8 @@ function Head<T>({ column, sorting, onSort }: HeadProps<T>) {
 }
 
 interface NameAndTextProps {
-  href: string;
+  /** The view to which the name links. */
+  to: string;
   name: string;
   text: string;
   /** What is between them, for example a badge. */
@@ -181,10 +183,10 @@ interface NameAndTextProps {
 }
 
 /** A cell of a table with `lines={2}`: a link and a text. The tooltip has the whole text. */
-export function NameAndText({ href, name, text, children }: NameAndTextProps) {
+export function NameAndText({ to, name, text, children }: NameAndTextProps) {
   return (
     <span class="two-lines" title={text}>
-      <a class="cell-link" href={href}>
+      <a class="cell-link" href={link(to)}>
         {name}
       </a>{" "}
       {children}

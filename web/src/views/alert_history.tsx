@@ -246,7 +246,7 @@ const COLUMNS = (): Column<Episode>[] => [
     key: "alert",
     title: t("alert.name"),
     cell: (one) => (
-      <NameAndText href={link(`/alerts/${one.fingerprint}`)} name={one.alert} text={one.annotations["summary"] ?? ""} />
+      <NameAndText to={`/alerts/${one.fingerprint}`} name={one.alert} text={one.annotations["summary"] ?? ""} />
     ),
     sort: (one) => one.alert,
   },

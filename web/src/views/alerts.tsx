@@ -178,11 +178,7 @@ function columns(act: (acting: Acting) => void, reload: () => void): Column<Aler
       key: "alert",
       title: t("alert.name"),
       cell: (alert) => (
-        <NameAndText
-          href={link(`/alerts/${alert.fingerprint}`)}
-          name={alert.name}
-          text={alert.annotations["summary"] ?? ""}
-        >
+        <NameAndText to={`/alerts/${alert.fingerprint}`} name={alert.name} text={alert.annotations["summary"] ?? ""}>
           {handlingOf(alert) !== "open" && (
             <span class="only-narrow">
               <HandlingText alert={alert} />{" "}

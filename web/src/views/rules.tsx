@@ -157,7 +157,7 @@ const columns = (): Column<Rule>[] => [
     title: t("alert.name"),
     cell: (rule) => (
       <NameAndText
-        href={link(`/rules/${encodeURIComponent(rule.id)}`)}
+        to={`/rules/${encodeURIComponent(rule.id)}`}
         name={rule.name}
         text={rule.shipped?.meaning ?? rule.settings?.annotations?.["summary"] ?? ""}
       />

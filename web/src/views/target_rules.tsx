@@ -15,7 +15,7 @@ import { type Column, NameAndText, type Sorting, Table } from "../components/tab
 import { t } from "../i18n";
 import { number } from "../i18n/format";
 import { useResource } from "../state/resource";
-import { link, parameter, setQuery } from "../state/router";
+import { parameter, setQuery } from "../state/router";
 import { hasWords } from "../state/search";
 
 const REFRESH = 30_000;
@@ -136,7 +136,7 @@ const columns = (target: MonitoringTarget): Column<TargetAlert>[] => [
     title: t("alert.name"),
     cell: (alert) => (
       <NameAndText
-        href={link(`/rules/${target.namespace}/${target.name}/${alert.name}`)}
+        to={`/rules/${target.namespace}/${target.name}/${alert.name}`}
         name={alert.name}
         text={alert.shipped.meaning}
       />

@@ -14,7 +14,7 @@ from metricat_operator.api.fields import (
     checked,
     rule,
 )
-from metricat_operator.api.labels import AlertLabels, ChildLabels, PrometheusLabels
+from metricat_operator.api.labels import AlertLabels, ChildLabels, PrometheusLabels, no_reserved_label
 from metricat_rules.catalogue import CATALOGUE, Alert
 from metricat_rules.settings import AlertSettings, LevelSettings
 
@@ -95,7 +95,8 @@ def _rules_model(name: str, alerts: Iterable[Alert], description: str = "{alert.
         model = _alert_model(alert)
         text = description.format(alert=alert)
         fields[alert.name] = (model, Field(default=model(), alias=alert.name, description=text))
-    return create_model(name, __base__=RuleSettings, __doc__="The shipped alerts, by name.", **fields)
+    base = (checked(no_reserved_label(fields)), RuleSettings)
+    return create_model(name, __base__=base, __doc__="The shipped alerts, by name.", **fields)
 
 
 if TYPE_CHECKING:

@@ -1,5 +1,6 @@
 """Labels that a user may add to series, alerts and objects, and those that Metricat reserves."""
 
+from collections.abc import Iterable
 from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints
@@ -70,11 +71,23 @@ AlertLabels = Annotated[
     _not_of(_RESERVED_ALERT_LABELS),
     Field(
         max_length=8,
-        json_schema_extra=cel(
-            rule(  # one short rule, because the CRD repeats it for each alert
-                f"self.all(key, key.matches('{_FREE}') && !key.matches('^({'|'.join(_RESERVED_ALERT_LABELS)})$'))",
-                "a key is not a Prometheus label name, or Metricat sets it. Choose another label name.",
-            )
+        json_schema_extra=cel(  # a short rule, because the CRD repeats it for each alert
+            rule(f"self.all(key, key.matches('{_FREE}'))", "a key is not a Prometheus label name.")
         ),
     ),
 ]
+
+
+def no_reserved_label(alerts: Iterable[str]) -> dict[str, str]:
+    """Return the CEL rule for the settings of these alerts that rejects reserved keys in their labels.
+
+    Its message names the key. The CRD would be too large if each alert had this rule.
+    """
+    has_label = " || ".join(f"label in self.?{name}.?labels.orValue({{}})" for name in alerts)
+    used = f"{list(_RESERVED_ALERT_LABELS)!r}.filter(label, {has_label})"
+    return rule(
+        f"size({used}) == 0",
+        "an alert has a label that Metricat sets. Choose another label name.",
+        messageExpression=f"'an alert has the label ' + {used}[0] + "
+        "', which Metricat sets. Choose another label name.'",
+    )
