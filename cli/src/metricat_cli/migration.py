@@ -253,7 +253,8 @@ def _flag(done: Migration, value: str, flag: str, text: str | None) -> None:
         absent = collector.partition(".")[0]
         if on and "." not in collector:
             message = (
-                f"The agent has no collector {absent}. Run node_exporter for it with --collector.disable-defaults."
+                f"The agent has no collector {absent}. Keep node_exporter for this collector, with another job name: "
+                f"--collector.disable-defaults --collector.{absent}."
             )
             done.note(value, Outcome.LOST, message)
         else:

@@ -3,7 +3,7 @@
 from metricat_rules.alert import Alert, Level
 
 _BY = "node, group, file"
-_GROUP = "Group {{ $labels.group }} of {{ $labels.file }} on the hub {{ $labels.node }}"
+_GROUP = "Rule group {{ $labels.group }} (source: {{ $labels.file }}) on the hub {{ $labels.node }}"
 
 HUB_ALERTS: tuple[Alert, ...] = (
     Alert(

@@ -111,7 +111,7 @@ def test_failed_exec_plugin_is_named(script: str, message: str, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("content", "context", "message"),
     [
-        ("{", "", "is not valid YAML. Check it with: kubectl config view"),
+        ("{", "", "is not valid YAML. Check it with: kubectl config view --kubeconfig=/"),
         ("words", "", "is not a kubeconfig"),
         ({"contexts": []}, "", "has no current context. Run: kubectl config use-context NAME"),
         (config(), "nope", "the context nope does not exist. The kubeconfig has the contexts: a, b, broken"),

@@ -197,9 +197,9 @@ export const en = {
   "fleet.colour": "Colour tiles by",
   "fleet.by.state": "State",
   "fleet.count": "{shown} of {all} nodes",
-  "fleet.empty": "No node reports samples yet",
+  "fleet.empty": "No node has sent samples in the last hour",
   "fleet.empty.text":
-    "Start an agent on a machine, and add it to the scrape targets. The node appears within a scrape interval.",
+    "Start an agent on a machine with this command, or add the agent to the scrape targets. The node appears within a scrape interval.",
   "fleet.tiles": "Nodes as tiles",
   "fleet.table": "Nodes",
   "fleet.stale": "No new values since {time}. The values below are old.",

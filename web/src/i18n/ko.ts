@@ -197,8 +197,9 @@ export const ko: Catalogue = {
   "fleet.colour": "타일 색 기준",
   "fleet.by.state": "상태",
   "fleet.count": "노드 {all}개 중 {shown}개",
-  "fleet.empty": "아직 샘플을 보내는 노드가 없습니다",
-  "fleet.empty.text": "머신에서 에이전트를 시작하면 수집 주기 안에 노드가 나타납니다.",
+  "fleet.empty": "지난 한 시간 동안 샘플을 보낸 노드가 없습니다",
+  "fleet.empty.text":
+    "머신에서 이 명령으로 에이전트를 시작하거나, 에이전트를 수집 대상에 추가하세요. 수집 주기 안에 노드가 나타납니다.",
   "fleet.tiles": "노드 타일",
   "fleet.table": "노드",
   "fleet.stale": "{time} 이후 새 값이 없습니다. 아래 값은 오래된 값입니다.",

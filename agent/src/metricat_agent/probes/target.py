@@ -170,9 +170,9 @@ def _url_fields(url: str) -> dict[str, Any]:
             "authenticate only with a Bearer token: set bearer_token_file"
         )
     if port is not None and parts.scheme == "icmp":
-        raise ValueError(f"{wrong} has a port, and ICMP has none; write icmp://{parts.hostname}")
+        raise ValueError(f"{wrong} has a port, and ICMP has none; write icmp://{_host(parts.hostname)}")
     if port is None and not PORTS[parts.scheme] and parts.scheme != "icmp":
-        raise ValueError(f"{wrong} has no port; write {parts.scheme}://{parts.hostname}:PORT")
+        raise ValueError(f"{wrong} has no port; write {parts.scheme}://{_host(parts.hostname)}:PORT")
     fields = {
         "url": url,
         "scheme": parts.scheme,
@@ -185,6 +185,11 @@ def _url_fields(url: str) -> dict[str, Any]:
         raise ValueError(f"{wrong} has a path; write only {parts.scheme}://{parts.netloc}")
     path = parts.path or "/"
     return {**fields, "path": f"{path}?{parts.query}" if parts.query else path}
+
+
+def _host(name: str) -> str:
+    """Return a host name or an address as in a URL."""
+    return f"[{name}]" if ":" in name else name
 
 
 def _query_fields(wrong: str, path: str, query: str) -> dict[str, Any]:

@@ -19,7 +19,6 @@ from metricat_cli.errors import CommandError
 _ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 _EXEC_SECONDS = 60
 _EXEC_VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
-_CHECK = "Check it with: kubectl config view"
 _TOP = (
     *((kind, list, "a list") for kind in ("clusters", "users", "contexts")),
     ("current-context", str, "text"),
@@ -75,7 +74,7 @@ def load(
     if not found:
         names = ", ".join(map(str, files))
         raise CommandError(f"no kubeconfig exists ({names}). Set --kubeconfig or the variable KUBECONFIG")
-    return _of_context(_merged(found), context, impersonate)
+    return _of_context(_merged(found), context, impersonate, kubeconfig)
 
 
 def contexts(environment: Mapping[str, str], kubeconfig: str = "") -> list[str]:
@@ -120,12 +119,12 @@ def _merged(files: list[Path]) -> dict[str, Any]:
         except OSError as error:
             raise CommandError(f"cannot read the kubeconfig {file}: {error.strerror}. Check its permissions") from error
         except (yaml.YAMLError, ValueError, RecursionError) as error:
-            raise CommandError(f"the kubeconfig {file} is not valid YAML. {_CHECK}") from error
+            raise CommandError(f"the kubeconfig {file} is not valid YAML. {_check(file)}") from error
         if not isinstance(content, dict):
-            raise CommandError(f"the kubeconfig {file} is not a kubeconfig. {_CHECK}")
+            raise CommandError(f"the kubeconfig {file} is not a kubeconfig. {_check(file)}")
         for key, form, what in _TOP:
             if not isinstance(content.get(key) or form(), form):
-                raise CommandError(f"the kubeconfig {file} is not valid: {key} is not {what}. {_CHECK}")
+                raise CommandError(f"the kubeconfig {file} is not valid: {key} is not {what}. {_check(file)}")
         merged["current-context"] = merged["current-context"] or content.get("current-context") or ""
         for kind in ("clusters", "users", "contexts"):
             for entry in content.get(kind) or []:
@@ -133,6 +132,11 @@ def _merged(files: list[Path]) -> dict[str, Any]:
                     value = entry.get(kind.removesuffix("s")) or {}
                     merged[kind].setdefault(entry["name"], _with_absolute_paths(value, file.parent))
     return merged
+
+
+def _check(file: Path | str) -> str:
+    """Return how to see the content of a kubeconfig; without a file, of the default one."""
+    return f"Check it with: kubectl config view{f' --kubeconfig={file}' if file else ''}"
 
 
 def _with_absolute_paths(value: Any, folder: Path) -> Any:
@@ -143,7 +147,7 @@ def _with_absolute_paths(value: Any, folder: Path) -> Any:
     return {key: str(folder / item) if key in files and item else item for key, item in value.items()}
 
 
-def _of_context(config: Mapping[str, Any], context: str, impersonate: str) -> Credentials:
+def _of_context(config: Mapping[str, Any], context: str, impersonate: str, kubeconfig: str) -> Credentials:
     name = context or config["current-context"]
     if not name:
         raise CommandError("the kubeconfig has no current context. Run: kubectl config use-context NAME")
@@ -151,30 +155,27 @@ def _of_context(config: Mapping[str, Any], context: str, impersonate: str) -> Cr
         known = ", ".join(sorted(config["contexts"])) or "none"
         raise CommandError(f"the context {name} does not exist. The kubeconfig has the contexts: {known}")
     chosen = config["contexts"][name]
-    _check_texts(name, "context", chosen)
+    _check_texts(name, "context", chosen, kubeconfig)
     cluster, user = config["clusters"].get(chosen.get("cluster")), config["users"].get(chosen.get("user"), {})
     if not cluster or not cluster.get("server"):
-        raise CommandError(f"the context {name} names no cluster with a server. {_CHECK}")
-    _check_texts(name, "cluster", cluster)
-    _check_texts(name, "user", user)
+        raise CommandError(f"the context {name} names no cluster with a server. {_check(kubeconfig)}")
+    _check_texts(name, "cluster", cluster, kubeconfig)
+    _check_texts(name, "user", user, kubeconfig)
     _check_server(name, cluster["server"])
+    unusable = f"the credentials of the context {name} are not usable"
+    test = f"Test them with: kubectl auth whoami --context={name}{f' --kubeconfig={kubeconfig}' if kubeconfig else ''}"
     try:
         authority = _pem(cluster, "certificate-authority")
         headers, certificate, key = _identity(user, cluster, authority)
     except OSError as error:
         why = "does not exist" if isinstance(error, FileNotFoundError) else f"is not readable ({error.strerror})"
-        raise CommandError(
-            f"the credentials of the context {name} are not usable: the file {error.filename} {why}. {_CHECK}"
-        ) from error
+        raise CommandError(f"{unusable}: the file {error.filename} {why}. {test}") from error
     except ValueError as error:
-        raise CommandError(f"the credentials of the context {name} are not usable: {error}. {_CHECK}") from error
+        raise CommandError(f"{unusable}: {error}. {test}") from error
     if as_user := impersonate or user.get("as", ""):
         headers["Impersonate-User"] = as_user
     if wrong := next((key for key, value in headers.items() if not value.isprintable()), ""):
-        raise CommandError(
-            f"the credentials of the context {name} are not usable: the header {wrong} has a control character. "
-            "Check the token, and --as"
-        )
+        raise CommandError(f"{unusable}: the header {wrong} has a control character. Check the token, and --as")
     return Credentials(
         cluster["server"].rstrip("/"),
         name,
@@ -189,10 +190,12 @@ def _of_context(config: Mapping[str, Any], context: str, impersonate: str) -> Cr
     )
 
 
-def _check_texts(name: str, kind: str, fields: Mapping[str, Any]) -> None:
+def _check_texts(name: str, kind: str, fields: Mapping[str, Any], kubeconfig: str) -> None:
     for key in _TEXTS[kind]:
         if not isinstance(fields.get(key) or "", str):
-            raise CommandError(f"the context {name} is not usable: {key} of its {kind} is not text. {_CHECK}")
+            raise CommandError(
+                f"the context {name} is not usable: {key} of its {kind} is not text. {_check(kubeconfig)}"
+            )
 
 
 def _check_server(name: str, server: str) -> None:

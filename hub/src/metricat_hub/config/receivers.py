@@ -236,17 +236,18 @@ def _target(section: Section, url: Secret, folder: Path) -> HttpTarget:
     http = section.section("http_config", ("basic_auth", "authorization", "tls_config"))
     if http is None:
         return target
-    basic = http.section("basic_auth", ("username", "username_file", "password", "password_file"))
+    basic = http.section("basic_auth", ("username", "password", "password_file"))
     authorization = http.section("authorization", ("type", "credentials", "credentials_file"))
     if basic and authorization:
         http.fail("basic_auth", "cannot be combined with authorization; remove one of them")
     if basic:
         username, password = basic.text("username"), _secret(basic, "password", folder)
-        if not username or ":" in username or not password:
-            basic.fail(
-                "username",
-                "username or password is missing, or username contains a colon; set username and password_file",
-            )
+        if not username:
+            basic.fail("username", "missing; set username")
+        if ":" in username:
+            basic.fail("username", "contains a colon, which basic authentication does not permit; use another user")
+        if not password:
+            basic.fail("password", "missing; set password_file")
         target = replace(target, username=username, password=password)
     if authorization:
         token = _secret(authorization, "credentials", folder)

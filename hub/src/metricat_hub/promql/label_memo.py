@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _Result = TypeVar("_Result")
 _MOST: Final = 200_000
-"""The most label sets of all results together. Above it, the cache is cleared."""
+"""The most label sets in the inputs of all cached operations together. Above it, the cache is cleared."""
 _LONGEST: Final = 20_000
 
 _kept: dict[tuple[Hashable, tuple[int, ...]], tuple[object, Sequence[Labels]]] = {}

@@ -470,7 +470,8 @@ class Reason(StrEnum):
         _selected(
             "The Prometheus Operator does not watch the namespace, because of its flags `--namespaces`, "
             "`--deny-namespaces` or similar.",
-            "Add the namespace to the flag, or create the target in a watched namespace.",
+            "Add the namespace to `--namespaces`, or remove it from `--deny-namespaces`. Or create the target in a "
+            "watched namespace.",
         ),
     )
     NO_MANAGING_OPERATOR = (

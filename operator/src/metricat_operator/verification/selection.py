@@ -254,8 +254,8 @@ def watch_problem(subject: Subject, instance: PrometheusInstance) -> Finding | N
     return _no(
         Reason.NAMESPACE_NOT_WATCHED,
         f"{instance} does not get the {subject.kind}: the Prometheus Operator does not watch the namespace "
-        f"{subject.namespace} ({flags}). Add the namespace to the flag, or create the target in a watched "
-        "namespace.",
+        f"{subject.namespace} ({flags}). Add the namespace to --namespaces, or remove it from "
+        "--deny-namespaces. Or create the target in a watched namespace.",
     )
 
 

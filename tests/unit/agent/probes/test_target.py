@@ -73,6 +73,8 @@ def test_dns_url_has_a_name_and_a_record_type() -> None:
         ("http://shop.example:99999/", "invalid URL"),
         ("http://me:secret@shop.example/", "the URL of the host shop.example contains a user name"),
         ("tcp://shop.example", "has no port; write tcp://shop.example:PORT"),
+        ("tcp://[2001:db8::1]", "has no port; write tcp://[2001:db8::1]:PORT"),
+        ("icmp://[2001:db8::1]:80", "has a port, and ICMP has none; write icmp://[2001:db8::1]"),
         ("tcp://shop.example:80/path", "has a path; write only tcp://shop.example:80"),
         ("dns://10.0.0.1", "has no name to query"),
         ("dns://10.0.0.1/a..b", "has no name to query"),

@@ -105,6 +105,10 @@ MAIL = "from: a@b.org, smarthost: 'smtp:25'"
 OPEN = "require_tls: false, auth_username: u, auth_password: sesame"
 
 
+def _basic_auth(settings: str) -> str:
+    return f"[{{name: a, webhook_configs: [{{url: http://a, http_config: {{basic_auth: {{{settings}}}}}}}]}}]"
+
+
 @pytest.mark.parametrize(
     ("receivers", "message"),
     [
@@ -120,6 +124,10 @@ OPEN = "require_tls: false, auth_username: u, auth_password: sesame"
         ("[{name: a, webhook_configs: [{url: '${NOPE}'}]}]", "NOPE is not set in the environment; set it, or write"),
         ("[{name: a, webhook_configs: [{url: http://a, timeout: 1h}]}]", "timeout: outside of 1s to 5m; write"),
         ("[{name: a, webhook_configs: [{url: http://a, headers: {'a b': c}}]}]", "headers: not a header; write"),
+        (_basic_auth("password_file: password"), "username: missing; set username"),
+        (_basic_auth("username: u"), "password: missing; set password_file"),
+        (_basic_auth("username: 'u:v', password_file: password"), "username: contains a colon"),
+        (_basic_auth("username_file: password"), "unknown key; use one of password, password_file, username"),
         (f"[{{name: a, email_configs: [{{to: x, {MAIL}}}]}}]", "to: invalid e-mail address 'x'; write"),
         (f'[{{name: a, email_configs: [{{to: "x@y.org\\nBcc: z", {MAIL}}}]}}]', "to: invalid e-mail address"),
         ("[{name: a, email_configs: [{to: x@y.org, from: a@b.org}]}]", "smarthost: missing or not HOST:PORT; write"),

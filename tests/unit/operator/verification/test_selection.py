@@ -189,8 +189,8 @@ def test_namespace_that_the_prometheus_operator_does_not_watch() -> None:
     assert (found.holds, found.reason) == (False, "NamespaceNotWatched")
     assert found.message == (
         "Prometheus monitoring/k8s does not get the ServiceMonitor: the Prometheus Operator does not watch the "
-        "namespace monitoring (monitoring/po has --deny-namespaces=monitoring). Add the namespace to the flag, or "
-        "create the target in a watched namespace."
+        "namespace monitoring (monitoring/po has --deny-namespaces=monitoring). Add the namespace to --namespaces, or "
+        "remove it from --deny-namespaces. Or create the target in a watched namespace."
     )
     assert verdict(monitor(), replace(instance({}), operators=(denying, PrometheusOperator("monitoring/other")))).holds
     assert verdict(monitor(), replace(instance({}), operators=())).reason == "NoManagingOperator"

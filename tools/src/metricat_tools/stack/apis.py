@@ -62,8 +62,9 @@ class PrometheusApi:
     def scraped_since(self, moment: float, selector: str) -> list[Sample]:
         """Return the selected series with a sample after `moment`, in seconds since the epoch.
 
-        `query` also returns the series of a removed scrape job for five minutes: Prometheus ends a job without
-        staleness markers. `timestamp` of anything but a selector is the time of the query.
+        After a scrape job was removed, `query` returns its series for five more minutes, because Prometheus writes no
+        staleness markers then. `selector` must be a vector selector: `timestamp` of another expression is the time of
+        the query.
         """
         return self.query(f"{selector} and timestamp({selector}) > {moment}")
 

@@ -126,8 +126,8 @@ class Authenticator:
     def allows(self, certificate: Mapping[str, Any]) -> bool:
         """Return whether the names in a trusted client certificate are allowed.
 
-        They are if one of them is in `client_allowed_sans`, if this list is not configured, and if the client sent no
-        certificate (an empty mapping).
+        Each of these conditions is sufficient: one of the names is in `client_allowed_sans`; this list is not
+        configured; the client sent no certificate (an empty mapping).
         """
         allowed = self._rules.allowed_names
         return not certificate or allowed is None or not allowed.isdisjoint(_names(certificate))

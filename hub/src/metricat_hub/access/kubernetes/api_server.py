@@ -43,7 +43,7 @@ class ApiServer:
         """Yield one connection. It authenticates with `token`, or with the pod's ServiceAccount if `token` is empty.
 
         Raises:
-            AccessUnavailableError: the API server does not respond.
+            AccessUnavailableError: the API server does not respond as expected, or the ServiceAccount is not readable.
         """
         try:
             token = token or (self._account / "token").read_text(encoding="ascii").strip()
@@ -55,7 +55,8 @@ class ApiServer:
                 connection.close()
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise AccessUnavailableError(
-                f"the API server of Kubernetes does not respond ({error}). Retry later."
+                f"a request to the API server of Kubernetes failed: {error}. Check the network, and the files token "
+                f"and ca.crt in {self._account}. Then retry."
             ) from error
 
 

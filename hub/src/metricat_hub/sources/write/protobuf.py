@@ -68,7 +68,7 @@ def text(data: bytes, begin: int, end: int) -> str:
     try:
         return data[begin:end].decode()
     except UnicodeDecodeError:
-        raise DecodeError("a text is not valid UTF-8") from None
+        raise DecodeError("a string is not valid UTF-8; encode the names and values of labels as UTF-8") from None
 
 
 def double(data: bytes, begin: int) -> float:
