@@ -12,7 +12,6 @@ import yaml
 
 from metricat_cli.errors import CommandError
 from metricat_operator import naming
-from metricat_operator.api.fields import MAX_NAME, OBJECT_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +28,7 @@ else:
 STDIN = "-"
 _MOST_BYTES = 8 << 20
 _MOST_VALUES = 1_000_000
-_NAME = re.compile(OBJECT_NAME)
+_NAME = re.compile(naming.SUBDOMAIN)
 
 
 @dataclass(frozen=True)
@@ -179,7 +178,7 @@ def _metadata(manifest: dict[str, Any]) -> dict[str, Any]:
 
 
 def _is_name(text: str) -> bool:
-    return len(text) <= MAX_NAME and bool(_NAME.fullmatch(text))
+    return len(text) <= naming.MAX_NAME and bool(_NAME.fullmatch(text))
 
 
 def metadata_errors(manifest: dict[str, Any]) -> list[str]:

@@ -20,6 +20,11 @@ CLAIM_FIELD_MANAGER = "metricat-operator-claims"
 FENCED = "does not hold the Lease"
 """Part of the message with which the chart's admission policy rejects a replica that is not the leader."""
 
+SUBDOMAIN = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+"""Regular expression for the name of a Kubernetes object (an RFC 1123 subdomain)."""
+MAX_NAME = 253
+"""Maximum length of the name of an object."""
+
 LABEL_NAME = "app.kubernetes.io/name"
 LABEL_MANAGED_BY = "app.kubernetes.io/managed-by"
 LABEL_TARGET = f"{GROUP}/target"

@@ -235,6 +235,7 @@ def test_interrupt_ends_requests_to_agents_that_do_not_respond(tmp_path: Path, m
     with server(write) as url:
         monkeypatch.setenv("KUBECONFIG", kubeconfig(tmp_path, url))
         thread = threading.Thread(target=interrupt)
+        before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's job in the background ignores it
         thread.start()
         try:
             assert main(["top", "processes"]) == 130
@@ -242,6 +243,7 @@ def test_interrupt_ends_requests_to_agents_that_do_not_respond(tmp_path: Path, m
         finally:
             released.set()
             thread.join()
+            signal.signal(signal.SIGINT, before)
 
 
 def run(script: str, **environment: str) -> subprocess.CompletedProcess[str]:

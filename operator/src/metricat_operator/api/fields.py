@@ -20,6 +20,7 @@ from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from metricat_operator.naming import MAX_NAME, SUBDOMAIN
 from metricat_rules.durations import SPEC_PATTERN, spec_seconds
 
 
@@ -256,13 +257,9 @@ Regex = Annotated[
     ),
 ]
 
-_SUBDOMAIN = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
-
-ObjectName = Annotated[str, StringConstraints(pattern=rf"^({_SUBDOMAIN})?$", max_length=253)]
+ObjectName = Annotated[str, StringConstraints(pattern=rf"^({SUBDOMAIN})?$", max_length=MAX_NAME)]
 """The name of a Kubernetes object (an RFC 1123 subdomain); empty: no object."""
-OBJECT_NAME = rf"^{_SUBDOMAIN}$"
-MAX_NAME = 253
-"""Maximum length of the name of an object."""
+OBJECT_NAME = rf"^{SUBDOMAIN}$"
 DATA_KEY = r"^([-_a-zA-Z0-9]|\.[-_a-zA-Z0-9])[-._a-zA-Z0-9]*$"
 """A key in a Secret. The API server rejects `.` and keys that begin with `..`."""
 
@@ -276,7 +273,7 @@ A file name has at most 255 bytes.
 """
 
 LABEL_VALUE = r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$"
-LABEL_KEY = rf"^({_SUBDOMAIN}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?$"
+LABEL_KEY = rf"^({SUBDOMAIN}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?$"
 _MAX_PREFIX = 253
 _LONG_PREFIX = f"the prefix of the key, before the slash, has more than {_MAX_PREFIX} characters. Shorten it."
 

@@ -12,7 +12,6 @@ from pydantic import Field, StringConstraints
 
 from metricat_operator.api.fields import (
     DATA_KEY,
-    MAX_NAME,
     OBJECT_NAME,
     PORT,
     DeprecatedName,
@@ -24,7 +23,7 @@ from metricat_operator.api.fields import (
     rule,
 )
 from metricat_operator.api.labels import ChildLabels
-from metricat_operator.naming import DEFAULT_POOL
+from metricat_operator.naming import DEFAULT_POOL, MAX_NAME
 from metricat_rules.alert import Severity
 from metricat_rules.durations import spec_seconds
 

@@ -10,7 +10,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, StrictBool, StrictInt, StringConstraints, model_validator
 
-from metricat_operator.api.fields import MAX_NAME, OBJECT_NAME, PORT, Model, cel, key_rule, keys, regex, rule
+from metricat_operator.api.fields import OBJECT_NAME, PORT, Model, cel, key_rule, keys, regex, rule
+from metricat_operator.naming import MAX_NAME
 
 _HOST = r"([A-Za-z0-9]([A-Za-z0-9.-]{0,251}[A-Za-z0-9])?|\[[0-9a-fA-F:.]{2,45}\])"
 _DNS_NAME = r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?){0,7}\.?"

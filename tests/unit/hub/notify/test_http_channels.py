@@ -82,7 +82,8 @@ def test_retry_after_is_read() -> None:
 def test_server_that_is_down_or_silent_fails() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
-        assert attempt(WebhookChannel(target(port, timeout=0.2))).error == "timeout"
+        found = attempt(WebhookChannel(target(port, timeout=0.2)))
+        assert found.error == "no complete response within the timeout of 0.2 s"
     assert attempt(WebhookChannel(target(port))).error == "Connection refused"
 
 

@@ -233,5 +233,6 @@ def test_damaged_state_is_refused_with_a_remedy(tmp_path: Path) -> None:
     hub.step(2000)
     with hub.saved._file.transaction() as db:
         db.execute("UPDATE groups SET body = x'c1'")
-    with pytest.raises(StoreUnavailableError, match=r"the table groups is damaged\. Restore the file from a backup"):
+    message = r"the table groups is damaged\. Stop the hub\. Restore the file from a backup"
+    with pytest.raises(StoreUnavailableError, match=message):
         hub.open()
