@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +27,6 @@ else:
 STDIN = "-"
 _MOST_BYTES = 8 << 20
 _MOST_VALUES = 1_000_000
-_NAME = re.compile(naming.SUBDOMAIN)
 
 
 @dataclass(frozen=True)
@@ -177,10 +175,6 @@ def _metadata(manifest: dict[str, Any]) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _is_name(text: str) -> bool:
-    return len(text) <= naming.MAX_NAME and bool(_NAME.fullmatch(text))
-
-
 def metadata_errors(manifest: dict[str, Any]) -> list[str]:
     """Return the errors of the version, the name and the namespace."""
     version = manifest.get("apiVersion", naming.API_VERSION)
@@ -191,7 +185,7 @@ def metadata_errors(manifest: dict[str, Any]) -> list[str]:
     found += [
         f"metadata.{key}: invalid name {str(value)[:80]!r}; use lowercase letters, digits, hyphens and dots"
         for key in ("name", "namespace")
-        if (value := values.get(key)) and not (isinstance(value, str) and _is_name(value))
+        if (value := values.get(key)) and not (isinstance(value, str) and naming.is_object_name(value))
     ]
     return found if values.get("name") else [*found, f"the {naming.KIND} has no metadata.name. Set it."]
 

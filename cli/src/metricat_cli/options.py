@@ -1,6 +1,5 @@
 """Options that several commands have, as types of Typer."""
 
-import re
 import time
 from collections.abc import Callable
 from typing import Annotated
@@ -10,6 +9,7 @@ import typer
 from metricat_cli.cluster import ApiServer
 from metricat_cli.cluster.api_server import connect
 from metricat_cli.errors import ArgumentError
+from metricat_operator import naming
 
 Kubeconfig = Annotated[
     str, typer.Option("--kubeconfig", metavar="FILE", help="kubeconfig file (default: as for kubectl)")
@@ -35,7 +35,6 @@ Prometheus = Annotated[
 ]
 
 
-_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?")
 _OPENED: list[ApiServer] = []
 
 
@@ -67,10 +66,10 @@ def scope(api: ApiServer, namespace: str, *, everywhere: bool) -> str:
 
 def object_name(what: str, value: str) -> str:
     """Return the value if it can be the name of a Kubernetes object."""
-    if _NAME.fullmatch(value):
+    if naming.is_object_name(value):
         return value
     space, slash, name = value.partition("/")
-    if slash and what == "NAME" and _NAME.fullmatch(space) and _NAME.fullmatch(name):
+    if slash and what == "NAME" and naming.is_object_name(space) and naming.is_object_name(name):
         raise ArgumentError(f"invalid NAME {value!r}; write {name} -n {space}")
     raise ArgumentError(f"invalid {what} {value!r}; use lowercase letters, digits, hyphens and dots")
 

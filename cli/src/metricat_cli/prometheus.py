@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -12,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from metricat_cli.errors import CommandError
+from metricat_cli.http_body import read_body
 
 Labels = tuple[tuple[str, str], ...]
 _MOST_POINTS = 10_000
@@ -19,7 +19,6 @@ _MOST_POINTS = 10_000
 _SECONDS = 120
 """The time limit for the next bytes of a response."""
 _WHOLE_SECONDS = 480
-_CHUNK = 2**18
 _MOST_BYTES = 256 << 20
 """Of one response, as for responses of the API server."""
 _MOST_ERROR = 64 << 10
@@ -100,7 +99,7 @@ class PrometheusClient:
         try:
             request = urllib.request.Request(url, body, dict(self.headers))  # noqa: S310 -- http and https only: checked
             with urllib.request.urlopen(request, timeout=_SECONDS) as response:  # noqa: S310 -- as above
-                answer = _body(response)
+                answer = read_body(response, _MOST_BYTES, _WHOLE_SECONDS)
         except urllib.error.HTTPError as error:
             remedy = _REMEDIES.get(error.code, "Check the log of Prometheus")
             text = _error_text(error.read(_MOST_ERROR)).removesuffix(".")
@@ -127,19 +126,6 @@ def _is_sample(value: Any) -> bool:
         return isinstance(float(at) + float(number), float)
     except (TypeError, ValueError):
         return False
-
-
-def _body(response: http.client.HTTPResponse) -> bytes:
-    """Return the body of a response, up to one byte above the limit."""
-    end = time.monotonic() + _WHOLE_SECONDS
-    content = bytearray()
-    while len(content) <= _MOST_BYTES and (part := response.read1(_CHUNK)):
-        content += part
-        if time.monotonic() > end:
-            raise TimeoutError(f"no complete response within {_WHOLE_SECONDS} s")
-    if response.length and len(content) <= _MOST_BYTES:
-        raise http.client.IncompleteRead(bytes(content), response.length)
-    return bytes(content)
 
 
 def _error_text(body: bytes) -> str:

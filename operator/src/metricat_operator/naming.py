@@ -52,6 +52,11 @@ _DNS_LABEL = 63
 _HASH = 8
 
 
+def is_object_name(text: str) -> bool:
+    """Return whether a Kubernetes object may have this name."""
+    return len(text) <= MAX_NAME and re.fullmatch(SUBDOMAIN, text) is not None
+
+
 def fit(name: str, limit: int = _DNS_LABEL) -> str:
     """Return a DNS label (RFC 1123) for an object name: the name if valid, otherwise a shortened name with a hash."""
     label = re.sub(r"[^a-z0-9-]", "-", name.lower()).strip("-")

@@ -7,7 +7,6 @@ import socket
 import ssl
 import tempfile
 import threading
-import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -18,6 +17,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from metricat_cli.cluster.kubeconfig import Credentials
 from metricat_cli.errors import CommandError
+from metricat_cli.http_body import SlowBodyError, read_body
 
 Object = dict[str, Any]
 """A Kubernetes object as JSON."""
@@ -25,7 +25,6 @@ Object = dict[str, Any]
 _SECONDS = 30
 _PAGE = 500
 _MOST_BYTES = 64 * 2**20
-_CHUNK = 2**18
 _WHOLE = 4
 """The factor between the time limit of a whole response and the limit of a wait for its next bytes."""
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -40,10 +39,6 @@ class ApiError(CommandError):
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
         self.code = code
-
-
-class _IncompleteError(TimeoutError):
-    """The server sends a response, but too slowly."""
 
 
 class ApiServer:
@@ -126,7 +121,8 @@ class ApiServer:
             try:
                 connection.request("GET", target, headers=self._headers())
                 response = connection.getresponse()
-                content = self._body(response)
+                content = read_body(response, _MOST_BYTES, _WHOLE * self.seconds)
+                response.close()
                 break
             except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError) as error:
                 self._drop()  # the server may close an idle connection at any time
@@ -143,19 +139,6 @@ class ApiServer:
         if response.status >= http.client.BAD_REQUEST:
             raise self._refused(response.status, path, content)
         return content
-
-    def _body(self, response: http.client.HTTPResponse) -> bytes:
-        """Return the body, up to one byte above the limit."""
-        end = time.monotonic() + _WHOLE * self.seconds
-        content = bytearray()
-        while len(content) <= _MOST_BYTES and (part := response.read1(_CHUNK)):
-            content += part
-            if time.monotonic() > end:
-                raise _IncompleteError
-        if response.length and len(content) <= _MOST_BYTES:
-            raise http.client.IncompleteRead(bytes(content), response.length)
-        response.close()
-        return bytes(content)
 
     def _headers(self) -> dict[str, str | bytes]:
         own = {name: value.encode() for name, value in self.credentials.headers.items()}
@@ -209,8 +192,8 @@ class ApiServer:
     def _unreachable(self, error: Exception) -> ApiError:
         if isinstance(error, ssl.SSLCertVerificationError):
             why, remedy = error.verify_message, "Check certificate-authority-data in the kubeconfig"
-        elif isinstance(error, _IncompleteError):
-            why, remedy = f"no complete response within {_WHOLE * self.seconds:g} s", "Check the network or the VPN"
+        elif isinstance(error, SlowBodyError):
+            why, remedy = str(error), "Check the network or the VPN"
         elif isinstance(error, http.client.IncompleteRead):
             why, remedy = "the response ends too early", "Check the network, and: kubectl cluster-info"
         elif isinstance(error, http.client.HTTPException) and not isinstance(error, OSError):

@@ -90,7 +90,7 @@ class Applier:
         return _admission_mutation(desired, written) if live else None
 
     async def prune(self, key: ObjectKey, live: Manifest) -> ChildError | None:
-        """Delete a child that is no longer desired; return an error if the deletion fails."""
+        """Delete a child object that the target does not need any more; return an error if the deletion fails."""
         kind, metadata = BY_NAME[key.kind], live["metadata"]
         if "deletionTimestamp" in metadata:
             return None

@@ -1,4 +1,4 @@
-"""Limits for every response of the API server, for the sessions of `Client` and of kopf.
+"""The largest sizes of responses of the API server, for the HTTP sessions of our client and of kopf.
 
 No session decompresses: a small body may decompress to any size, and aiohttp decompresses in the event loop.
 """
