@@ -1,7 +1,7 @@
 """Leader election by a Lease: only the holder writes. A `LeaderFence` names the holder to the API server.
 
-A candidate reads the LeaderFence before it takes the Lease. Afterwards it replaces the LeaderFence, but only if it is
-unchanged. If a later holder has changed it, the API server rejects a delayed replacement by an earlier holder.
+A candidate reads the LeaderFence before it takes a free Lease. Afterwards it replaces the LeaderFence, but only if it
+is unchanged. If a later holder has changed it, the API server rejects a delayed replacement by an earlier holder.
 
 Times are durations on this machine's monotonic clock, so clocks need not agree. A candidate takes the Lease after it
 has seen no renewal for `DURATION`. The holder stops `DEADLINE` after it *sent* the last successful renewal, which is
@@ -28,10 +28,10 @@ from metricat_operator.naming import CLAIMS_ANNOTATION
 
 log = structlog.get_logger(__name__)
 
-DURATION = 13
+DURATION = 12
 DEADLINE = 10.0
 _RENEW_INTERVAL = 3.0
-_CHECK_INTERVAL = 2.0
+_CHECK_INTERVAL = 1.0
 _TIMEOUT = 3.0
 
 
@@ -114,11 +114,11 @@ class Lease:
         if self.held() and self._lease:
             self._lead(await self._write_lease(client), gained)
             return
-        fence = await _find(client, LEADER_FENCE, self._namespace, self._name)
         self._observe(await _find(client, LEASE, self._namespace, self._name))
         if not self._free():
             self.lost()
             return
+        fence = await _find(client, LEADER_FENCE, self._namespace, self._name)
         until = await self._write_lease(client)
         if _holder(fence) != self._identity or not holder_claims(fence):
             await _write(client, LEADER_FENCE, self._fence_manifest(fence))
