@@ -162,7 +162,7 @@ def test_hub_without_its_role_gives_no_access(control_plane: ControlPlane, clust
 
 def test_unreachable_api_server_gives_no_access(control_plane: ControlPlane, tmp_path: Path) -> None:
     api_server(control_plane, tmp_path, "x")
-    with pytest.raises(AccessUnavailableError, match="Check the network, and the files token and ca.crt"):
+    with pytest.raises(AccessUnavailableError, match=r"Check the network, and the files token and ca\.crt"):
         client(Reviews(ApiServer("127.0.0.1", 1, tmp_path)), "x")
     (tmp_path / "ca.crt").write_text("")
     with pytest.raises(AccessUnavailableError):
