@@ -20,8 +20,8 @@ _KEPT = (
 _README = """\
 # The chart of Metricat
 
-This chart installs the operator of Metricat. The operator runs an agent on each node, and creates the objects from
-which the Prometheus Operator configures scraping and alerting. [The project's README](../../README.md) shows how to
+This chart installs the operator of Metricat, and if you enable it, the hub. The operator runs an agent on each node that
+a MonitoringTarget selects. It creates the objects from which the Prometheus Operator configures scraping and alerting. [The project's README](../../README.md) shows how to
 build the images. `make generate` writes this page from `values.schema.yaml`.
 
 ```console
@@ -29,8 +29,8 @@ $ helm install metricat charts/metricat --namespace monitoring --create-namespac
 ```
 
 If an install fails, see [The installation fails](../../docs/troubleshooting.md#the-installation-fails).
-`helm uninstall` keeps the CRDs and the MonitoringTargets that you applied, with their agents. With `crds.keep=false`,
-it deletes all of them: see [Uninstall](../../docs/upgrades.md#uninstall).
+By default, `helm uninstall` keeps the CRDs and the MonitoringTargets that you applied, with their agents. See
+[Uninstall](../../docs/upgrades.md#uninstall).
 
 Helm rejects values with unknown names or wrong types before it changes the cluster. [values.yaml](values.yaml) explains
 the values in more detail. Values such as *tolerations* have the types of the Kubernetes API.
