@@ -140,7 +140,7 @@ class Reason(StrEnum):
             "True: one operator manages the target. The operators of other releases also watch its namespace, and "
             "leave the target to that operator.",
             "Let one operator watch each namespace (`operator.namespaces` in the chart), or name one: "
-            "`kubectl annotate mtarget NAME -n NAMESPACE metricat.dev/operator=NAMESPACE/NAME`",
+            "`kubectl annotate mtarget NAME -n NAMESPACE --overwrite metricat.dev/operator=NAMESPACE/NAME`",
         ),
     )
     CLAIMED_BY_OTHER = (
@@ -188,16 +188,16 @@ class Reason(StrEnum):
     NOT_ACCEPTED = (
         "NotAccepted",
         _applied(
-            "The spec is rejected. The operator keeps the objects of the last accepted spec.",
+            "Unknown: the spec is rejected. The operator keeps the objects of the last accepted spec.",
             "See `Accepted`.",
         ),
         _nodes("Unknown: the spec is rejected, and the MonitoringTarget has no DaemonSet.", "See `Accepted`."),
-        _rules("The spec is rejected, and the MonitoringTarget has no PrometheusRule.", "See `Accepted`."),
+        _rules("Unknown: the spec is rejected, and the MonitoringTarget has no PrometheusRule.", "See `Accepted`."),
     )
     PAUSED = (
         "Paused",
         _applied(
-            "`spec.paused` is true, so the operator changes no managed objects.",
+            "Unknown: `spec.paused` is true, so the operator changes no managed objects.",
             """`kubectl patch mtarget NAME -n NAMESPACE --type merge -p '{"spec": {"paused": false}}'`""",
         ),
     )
@@ -208,10 +208,10 @@ class Reason(StrEnum):
             "Run the `helm install` command in the message. The operator then creates the missing objects "
             "automatically. Until then, the agents run without these objects.",
         ),
-        _selected("The CRD ServiceMonitor or PrometheusRule is not installed.", "See `Applied`."),
-        _rules("The CRD PrometheusRule is not installed.", "See `Applied`."),
-        _scraped("The CRD ServiceMonitor is not installed.", "See `Applied`."),
-        _notified("The CRD AlertmanagerConfig is not installed.", "See `Applied`."),
+        _selected("Unknown: the CRD ServiceMonitor or PrometheusRule is not installed.", "See `Applied`."),
+        _rules("Unknown: the CRD PrometheusRule is not installed.", "See `Applied`."),
+        _scraped("Unknown: the CRD ServiceMonitor is not installed.", "See `Applied`."),
+        _notified("Unknown: the CRD AlertmanagerConfig is not installed.", "See `Applied`."),
     )
     NAME_CONFLICT = (
         "NameConflict",
@@ -232,7 +232,8 @@ class Reason(StrEnum):
     INTERNAL_ERROR = (
         "InternalError",
         _applied(
-            "An error occurred in Metricat itself. All conditions except `Applied` and `Monitored` stay unchanged.",
+            "Unknown: an error occurred in Metricat itself. All conditions except `Applied` and `Monitored` stay "
+            "unchanged.",
             "Report the error, with the operator's log. The operator retries automatically.",
         ),
     )
@@ -448,8 +449,8 @@ class Reason(StrEnum):
     SEVERAL_PROMETHEUSES = (
         "SeveralPrometheuses",
         _selected(
-            "The spec has no labels, and several Prometheuses can select the objects by different labels. The operator "
-            "sets none of them.",
+            "The spec does not set the labels of the objects, and several Prometheuses can select the objects by "
+            "different labels. The operator sets none of them.",
             f"{_PATCH} Use the labels of the Prometheus that should scrape the agents.",
         ),
     )
@@ -508,8 +509,8 @@ class Reason(StrEnum):
     )
     NO_MONITOR = (
         "NoMonitor",
-        _selected("The ServiceMonitor does not exist.", "See `Applied`."),
-        _scraped("The ServiceMonitor does not exist.", "See `Applied`."),
+        _selected("Unknown: the ServiceMonitor does not exist.", "See `Applied`."),
+        _scraped("Unknown: the ServiceMonitor does not exist.", "See `Applied`."),
     )
     NOTIFICATIONS_CONFIGURED = (
         "NotificationsConfigured",
@@ -519,7 +520,7 @@ class Reason(StrEnum):
         "NoAlertmanager",
         _notified("No Alertmanager object exists.", "Create one, or install kube-prometheus-stack."),
     )
-    NO_CONFIG = "NoConfig", _notified("The AlertmanagerConfig does not exist.", "See `Applied`.")
+    NO_CONFIG = "NoConfig", _notified("Unknown: the AlertmanagerConfig does not exist.", "See `Applied`.")
     CONFIG_REJECTED = (
         "ConfigRejected",
         _notified(
@@ -585,8 +586,8 @@ class Reason(StrEnum):
     )
     NOT_SELECTED = (
         "NotSelected",
-        _rules("No Prometheus selects the PrometheusRule.", "See `Selected`."),
-        _scraped("No Prometheus selects the ServiceMonitor.", "See `Selected`."),
+        _rules("Unknown: no Prometheus selects the PrometheusRule.", "See `Selected`."),
+        _scraped("Unknown: no Prometheus selects the ServiceMonitor.", "See `Selected`."),
     )
 
     # Scraped
@@ -594,7 +595,8 @@ class Reason(StrEnum):
     TARGETS_DOWN = (
         "TargetsDown",
         _scraped(
-            "Prometheus fails to scrape some nodes. The message shows up to three of them, with the cause.",
+            "Prometheus fails to scrape some nodes. The message shows up to three nodes without samples, each with the "
+            "cause.",
             "For a timeout, check the network and the NetworkPolicies between Prometheus and the agent. For 401 and "
             "`x509`, check `spec.agent.web`.",
         ),
@@ -605,8 +607,7 @@ class Reason(StrEnum):
             "Some nodes have no scrape target. They have no ready agent, or Prometheus has not discovered them yet, or "
             "Prometheus no longer discovers them.",
             "Fix the nodes without a ready agent first. With more than 1,000 nodes, set "
-            "`spec.monitor.serviceDiscoveryRole: EndpointSlice`. Without this setting, Prometheus discovers only the "
-            "first 1,000.",
+            "`spec.monitor.serviceDiscoveryRole: EndpointSlice`, because Endpoints list at most 1,000 agents.",
         ),
     )
     NO_TARGETS = (
