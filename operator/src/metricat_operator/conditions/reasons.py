@@ -104,8 +104,7 @@ class Reason(StrEnum):
     INVALID = (
         "Invalid",
         _accepted(
-            "A field is invalid or contradicts another field. The operator writes no object, and existing objects stay "
-            "unchanged.",
+            "A field is invalid or contradicts another field. The objects of the last accepted spec stay.",
             "Change the field that the message names.",
         ),
         _applied(
