@@ -20,9 +20,10 @@ _KEPT = (
 _README = """\
 # The chart of Metricat
 
-This chart installs the operator of Metricat, and if you enable it, the hub. The operator runs an agent on each node that
-a MonitoringTarget selects. It creates the objects from which the Prometheus Operator configures scraping and alerting. [The project's README](../../README.md) shows how to
-build the images. `make generate` writes this page from `values.schema.yaml`.
+This chart installs the operator of Metricat and, if `hub.enabled` is true, the hub. The operator runs an agent on each
+node that a MonitoringTarget selects. It creates the objects from which the Prometheus Operator configures scraping and
+alerting. [The project's README](../../README.md) shows how to build the images. `make generate` writes this page from
+`values.schema.yaml`.
 
 ```console
 $ helm install metricat charts/metricat --namespace monitoring --create-namespace --values my-values.yaml
