@@ -29,8 +29,8 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         name="NodeAgentDown",
         meaning="Prometheus cannot scrape the agent of the node, or the operator reports that the node has no agent "
-        "(if Prometheus scrapes the operator). Critical: many nodes are affected. Nodes for which "
-        "NodeCordoned or NodeNew fires are ignored.",
+        "(if Prometheus scrapes the operator). Critical: more nodes than the threshold are affected. "
+        "Nodes for which NodeCordoned or NodeNew fires are ignored.",
         expr=_LOST,
         resource="agent",
         summary="The agent on {{ $labels.node }} cannot be scraped",
@@ -67,13 +67,13 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         name="NodeCollectorIncomplete",
         meaning="A collector of the agent exports incomplete data. Warning: it has more series than the agent's limit. "
-        "Info: it cannot read or parse some files of the node. Files that a healthy node lacks too are ignored.",
+        "Info: it cannot use some files of the node. Files that it cannot use on healthy nodes either are ignored.",
         expr=_SKIPPED,
         resource="collector {{ $labels.collector }} complete",
         summary="Collector {{ $labels.collector }} on {{ $labels.node }} exports incomplete data",
         description=f"Within 15 minutes, collector {{{{ $labels.collector }}}} of the agent on {NODE} omitted "
         '{{ $value | printf "%.0f" }} files or series, counted at each scrape.',
-        action="Run kubectl logs for the agent's pod on the node. The log names the omitted files, or the number of "
+        action="Run kubectl logs for the agent's pod on the node. The log names omitted files, or the number of "
         "omitted series.",
         levels=(Level("info", None, "15m"), Level("warning", None, "15m", _DROPPED)),
     ),
@@ -86,7 +86,7 @@ ALERTS: tuple[Alert, ...] = (
         summary="Collector {{ $labels.collector }} on {{ $labels.node }} is paused",
         description=f"The agent on {NODE} paused collector {{{{ $labels.collector }}}} to stay below its CPU limit.",
         action="Compare metricat_agent_cpu_used_ratio with metricat_agent_cpu_limit_ratio. Exclude devices or "
-        "filesystems that the collector need not report, or raise the limit.",
+        "filesystems that the collector need not report, or disable the collector.",
         levels=(Level("warning", None, "15m"),),
     ),
     Alert(
@@ -97,7 +97,7 @@ ALERTS: tuple[Alert, ...] = (
         resource="textfile",
         summary="A .prom file on {{ $labels.node }} cannot be read",
         description=f"The textfile collector of the agent on {NODE} cannot read a .prom file. The agent's log names "
-        "the file and the line.",
+        "the file and the error.",
         action="Run kubectl logs for the agent's pod on the node, and correct the program that writes the file.",
         levels=(Level("warning", None, "15m"),),
     ),

@@ -86,11 +86,10 @@ _DEVIATIONS = " or ".join(
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="NodeUnusual",
-        meaning="CPU usage, memory usage or load per core, averaged over the last hour, is unusual. It is far above "
-        "or below its value in the same hour of the seven days before, and in the same hour a week before. "
+        meaning="CPU usage, memory usage or load per core, averaged over the last hour, is unusual. It is far from "
+        "the median of the same hour on the seven days before, and from its value in the same hour a week before. "
         "The threshold is a number of standard deviations, estimated from those days. The alert fires only "
-        "with more than a week of history, so Prometheus must keep samples for longer than the default of "
-        "24 hours.",
+        "with more than a week of history. The Prometheus Operator's default retention of 24 hours is too short.",
         expr=f"abs({_DEVIATIONS}) > <threshold>",
         resource="unusual {{ $labels.measure }}",
         summary="{{ $labels.measure }} on {{ $labels.node }} is unusual for this hour",

@@ -92,8 +92,8 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="NodeLoadHigh",
-        meaning="More tasks run, or wait for a CPU or a disk, than the node has cores. The alert fires only on kernels "
-        "without pressure stall information: NodePressureCPU and NodePressureIO are more exact.",
+        meaning="Many tasks run, or wait for a CPU or a disk, compared with the number of cores. The alert fires only "
+        "on kernels without pressure stall information: NodePressureCPU and NodePressureIO are more exact.",
         expr="metricat:node_load1_per_cpu:ratio{<selector>} > <threshold> "
         f"unless on ({KEYS}) metricat:node_pressure_cpu_waiting:percent{{<selector>}}",
         resource="load",
@@ -136,7 +136,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="NodeMemoryUsageHigh",
-        meaning="Little memory is available without swapping (MemAvailable). Caches are treated as available.",
+        meaning="Little memory is available without swapping (MemAvailable). Most caches count as available.",
         expr="metricat:node_memory_usage:percent{<selector>} >= <threshold>",
         resource="memory",
         summary="Memory usage on {{ $labels.node }} is high",
@@ -150,9 +150,9 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="NodeOOMKill",
-        meaning="The kernel killed a process because memory ran out. Critical: the node ran out of memory. Info: a "
-        "container reached its own limit, which is normal on Kubernetes. The kernel has one counter for both. The "
-        "alert is critical if at least 90 % of the node's memory was in use at any time in the last 5 minutes.",
+        meaning="The kernel killed a process because memory ran out, or because a container reached its limit: the "
+        "kernel has one counter for both. Critical: at least 90 % of the node's memory was in use at any time in the "
+        "last 5 minutes. Info: it was not.",
         expr="",
         resource="oom",
         summary="The kernel killed a process on {{ $labels.node }} because memory ran out",

@@ -12,7 +12,7 @@ _FIRST = (
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="EndpointDown",
-        meaning="No probe of an endpoint from this node has succeeded for some time.",
+        meaning="No probe of an endpoint from this node succeeds.",
         expr=f"max by ({_BY}) (max_over_time(probe_success{{<selector>}}[<window>])) == 0",
         resource="endpoint {{ $labels.probe }}",
         summary="{{ $labels.probe }} does not respond to {{ $labels.node }}",
@@ -35,7 +35,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="EndpointSlow",
-        meaning="Successful probes of an endpoint from this node take long on average.",
+        meaning="Probes of an endpoint from this node take long on average, and the last probe succeeded.",
         expr=f"max by ({_BY}) (avg_over_time(probe_duration_seconds{{<selector>}}[10m])) >= <threshold> "
         f"and max by ({_BY}) (probe_success{{<selector>}}) == 1",
         resource="endpoint latency {{ $labels.probe }}",
@@ -50,7 +50,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="CertificateExpiresSoon",
-        meaning="The certificate of a probed endpoint expires soon.",
+        meaning="A certificate that a probed endpoint sends expires soon.",
         expr=f"(max by ({_BY}) (probe_ssl_earliest_cert_expiry{{<selector>}}) - time()) / 86400 < <threshold>",
         resource="certificate {{ $labels.probe }}",
         summary="The certificate of {{ $labels.probe }} expires soon",

@@ -45,7 +45,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="NodeTemperatureHigh",
-        meaning="A sensor is near (warning) or above (critical) the critical temperature that its manufacturer "
+        meaning="A sensor is near (warning) or at or above (critical) the critical temperature that its manufacturer "
         "specifies.",
         expr="metricat:node_temperature_margin:celsius{<selector>} <= <threshold>",
         resource="temperature {{ $labels.chip }} {{ $labels.sensor }}",
@@ -86,9 +86,9 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         name="NodeHungTasks",
         meaning="The kernel detected tasks that were blocked for minutes (hung_task, by default 120 s), usually "
-        "because "
-        "a disk or a file server does not respond, or because of a deadlock in the kernel. Only Linux 6.13 and newer "
-        "count them. For older kernels, node-problem-detector reports the condition KernelDeadlock: see NodeUnhealthy.",
+        "because a disk or a file server does not respond, or because of a deadlock in the kernel. Only Linux 6.13 "
+        "and newer count them. For older kernels, install node-problem-detector: it reports the condition "
+        "KernelDeadlock (see NodeUnhealthy).",
         expr=f"max by ({KEYS}) (increase(node_kernel_hung_tasks_total{{<selector>}}[15m])) > 0",
         resource="hung tasks",
         summary="Tasks on {{ $labels.node }} hang",

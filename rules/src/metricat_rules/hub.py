@@ -8,8 +8,8 @@ _GROUP = "Rule group {{ $labels.group }} (source: {{ $labels.file }}) on the hub
 HUB_ALERTS: tuple[Alert, ...] = (
     Alert(
         name="MetricatHubRulesLate",
-        meaning="The hub has skipped evaluations of a group of rules, because earlier evaluations took too long. "
-        "Alerts of the group can fire late.",
+        meaning="The hub has skipped evaluations of a group of rules, usually because earlier evaluations took too "
+        "long. Alerts of the group can fire late.",
         expr=f"max by ({_BY}) (increase(metricat_hub_rule_group_missed_evaluations_total[15m])) > <threshold>",
         resource="rules late {{ $labels.file }} {{ $labels.group }}",
         summary="Rules of group {{ $labels.group }} are evaluated late",
@@ -23,8 +23,8 @@ HUB_ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="MetricatHubRulesFailing",
-        meaning="The evaluation of a rule fails, or the store rejects its samples. The alert of such a rule keeps its "
-        "state.",
+        meaning="The evaluation of a rule fails, or the store rejects its samples. While the query of a rule fails, "
+        "the alerts of the rule keep their state.",
         expr=f"max by ({_BY}) (increase(metricat_hub_rule_group_evaluation_failures_total[15m])) > 0",
         resource="rules failing {{ $labels.file }} {{ $labels.group }}",
         summary="Rules of group {{ $labels.group }} fail",
@@ -34,8 +34,8 @@ HUB_ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="MetricatHubRulesExpensive",
-        meaning="The evaluation of a group takes a large part of the group's interval. With more series, the hub will "
-        "skip evaluations.",
+        meaning="The evaluation of a group takes a large part of the group's interval. If it takes longer than the "
+        "interval, the hub skips evaluations.",
         expr=f"100 * max by ({_BY}) (metricat_hub_rule_group_last_duration_seconds) "
         f"/ on ({_BY}) max by ({_BY}) (metricat_hub_rule_group_interval_seconds) > <threshold>",
         resource="rules expensive {{ $labels.file }} {{ $labels.group }}",

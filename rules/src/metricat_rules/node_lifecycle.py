@@ -101,16 +101,16 @@ _REASON = (
     ": {{ (first .).Labels.reason }}{{ end }}"
 )
 _INHIBITION = (
-    "While this alert fires, Alertmanager inhibits all other alerts about the node, if Metricat's inhibition rules are "
-    "configured (spec.notifications, or docs/alertmanager.md)."
+    "While this alert fires, Alertmanager inhibits the target's other alerts about the node, except NodeCordoned and "
+    "NodeNew. This requires Metricat's inhibition rules (spec.notifications, or docs/alertmanager.md)."
 )
 
 ALERTS: tuple[Alert, ...] = (
     Alert(
         name="NodePressureEviction",
-        meaning="The kubelet reports DiskPressure, MemoryPressure or PIDPressure. While it does, it evicts pods, and "
-        "the node accepts no new pods of low priority. The alert fires only if Prometheus scrapes kube-state-metrics "
-        "or the operator.",
+        meaning="The kubelet reports DiskPressure, MemoryPressure or PIDPressure. Under these conditions, the kubelet "
+        "evicts pods, and a taint keeps most new pods off the node. The alert fires only if Prometheus scrapes "
+        "kube-state-metrics or the operator.",
         expr="metricat:node:pressure{<selector>} > 0",
         resource="{{ $labels.condition }}",
         summary="The kubelet on {{ $labels.node }} evicts pods: {{ $labels.condition }}",
@@ -135,10 +135,9 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="NodeCordoned",
-        meaning="The node is cordoned, drained or about to be deleted, or was in this state in the last 5 minutes or "
-        "when it "
-        f"was removed. The node is out of service on purpose. {_INHIBITION} The alert fires only if Prometheus scrapes "
-        "kube-state-metrics or the operator.",
+        meaning="The node is cordoned, drained or about to be deleted, or was in the last 5 minutes. The alert also "
+        "fires for up to two hours after such a node is removed. The node is out of service on purpose. "
+        f"{_INHIBITION} The alert fires only if Prometheus scrapes kube-state-metrics or the operator.",
         expr=f"{_CORDONED % '5m'} or {_CORDONED % '2h'} "
         'unless on (namespace, service, node) metricat:node_agent:up{namespace="<namespace>",service="<service>"}',
         resource="cordoned",
@@ -149,8 +148,8 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="NodeNew",
-        meaning="The node joined the cluster within the last 15 minutes: it still pulls images, and its agent starts. "
-        f"{_INHIBITION} The alert fires only if Prometheus scrapes kube-state-metrics or the operator.",
+        meaning="The node joined the cluster within the last 15 minutes, and may still pull images and start its "
+        f"agent. {_INHIBITION} The alert fires only if Prometheus scrapes kube-state-metrics or the operator.",
         expr="metricat:node:new{<selector>} > 0",
         resource="new",
         summary="{{ $labels.node }} is new",

@@ -22,9 +22,9 @@ OPERATOR_ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="MetricatNoNodesSelected",
-        meaning="A MonitoringTarget, or one of its pools, selects no node: a label in a selector is wrong, all nodes "
-        "belong to an older MonitoringTarget, or an autoscaler has removed them. The alert does not "
-        "fire if allowEmpty is true.",
+        meaning="A MonitoringTarget, or one of its pools, has no node. Usual causes are a wrong label in a selector, "
+        "another pool or an older MonitoringTarget that owns the nodes, and an autoscaler that has removed them. The "
+        "alert does not fire if allowEmpty is true.",
         expr=_NOT_SELECTED,
         resource="target {{ $labels.target_namespace }}/{{ $labels.target }}",
         summary="MonitoringTarget {{ $labels.target_namespace }}/{{ $labels.target }} or one of its pools selects no "
@@ -38,8 +38,9 @@ OPERATOR_ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="MetricatOperatorsOverlap",
-        meaning="The operators of two releases watch the same MonitoringTarget. One manages it, and the other does "
-        "not change it. The alert does not fire if the annotation metricat.dev/operator names the operator.",
+        meaning="The operators of several releases watch the same MonitoringTarget. One manages the target, and the "
+        "others do not change it. The alert does not fire if the annotation metricat.dev/operator names the operator "
+        "that manages the target.",
         expr="max by (target_namespace, target, operator, reason) "
         '(metricat_target_managed_by_other{reason!="NamedOperator"}) == 1',
         resource="target {{ $labels.target_namespace }}/{{ $labels.target }}",
@@ -78,15 +79,15 @@ OPERATOR_ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="MetricatWatchStale",
-        meaning="A watch of the operator has received no event from the API server, not even a bookmark, which arrives "
-        "every minute. The operator works with old data.",
+        meaning="A watch of the operator has received nothing from the API server, not even a bookmark, which arrives "
+        "about every minute. The operator may work with old data.",
         expr="max by (pod, kind) (metricat_watch_last_activity_age_seconds) > <threshold>",
         resource="operator watch {{ $labels.kind }}",
         summary="{{ $labels.pod }} receives no events of {{ $labels.kind }}",
         description="The watch of {{ $labels.kind }} in {{ $labels.pod }} has received no event for "
         "{{ $value | humanizeDuration }} (threshold <threshold> s).",
-        action="Read the log of {{ $labels.pod }}. It shows whether the operator fails to list {{ $labels.kind }}, and "
-        "why.",
+        action="Delete the pod {{ $labels.pod }} to restart the watch. If the alert returns, check the network "
+        "between the pod and the API server.",
         unit="s",
         levels=(Level("warning", 180, "5m"),),
     ),

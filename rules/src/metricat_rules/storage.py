@@ -157,9 +157,9 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="NodeDiskIOUtilHigh",
-        meaning="A disk is busy all the time, and its queue has 10 or more requests or its requests take 50 ms or "
-        "more. Usage alone is not enough: a disk with many queues can be busy all the time and still be far from its "
-        "limit.",
+        meaning="A disk is busy most of the time. In addition, its queue has 10 or more requests, or a request takes "
+        "50 ms or more on average. Usage alone is not enough: a disk with many queues can be busy all the time and "
+        "still be far from its limit.",
         expr="metricat:node_disk_io_util:percent{<selector>} >= <threshold> and "
         "(metricat:node_disk_queue:length{<selector>} >= 10 "
         "or metricat:node_disk_await:milliseconds{<selector>} >= 50)",
@@ -174,8 +174,8 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="NodeDiskAwaitHigh",
-        meaning="Reads and writes of a disk take long, including the time in the queue. Disks with less than one "
-        "request a second are ignored.",
+        meaning="Reads and writes of a disk take long on average, including the time in the queue. Disks with less "
+        "than one request a second are ignored.",
         expr="metricat:node_disk_await:milliseconds{<selector>} >= <threshold> "
         "and (metricat:node_disk_reads:rate{<selector>} + metricat:node_disk_writes:rate{<selector>}) >= 1",
         resource="disk latency {{ $labels.device }}",
@@ -225,8 +225,8 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="NodeZFSPoolUnhealthy",
-        meaning="A ZFS pool is not online. Warning: it is degraded, and its data is still available. Critical: it is "
-        "in another state, such as faulted or suspended, and its data is not available.",
+        meaning="A ZFS pool is not online. Warning: the pool is degraded, and its data is still available. Critical: "
+        "the pool is in another state, such as faulted or suspended. Its data is then usually not available.",
         expr="",
         resource="zpool {{ $labels.zpool }}",
         summary="ZFS pool {{ $labels.zpool }} on {{ $labels.node }} is {{ $labels.state }}",
@@ -253,8 +253,8 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="NodeNVMeUnhealthy",
-        meaning="An NVMe controller is not live. Warning: it resets or reconnects for minutes. Critical: it is dead, "
-        "and the kernel no longer uses it.",
+        meaning="An NVMe controller is not live. Warning: the controller is in another state for minutes, for example "
+        "because it resets or reconnects. Critical: the controller is dead, and the kernel no longer uses it.",
         expr=f'max by ({DEVICE}, state) (node_nvme_info{{state!="live",<selector>}}) == 1',
         resource="nvme {{ $labels.device }}",
         summary="NVMe controller {{ $labels.device }} on {{ $labels.node }} is {{ $labels.state }}",

@@ -16,10 +16,10 @@ _NOTE = '<!-- Generated from the alert catalogue by `make generate`. The part "W
 _INDEX_NOTE = """<!-- Generated from the alert catalogue by `make generate`; do not edit. -->
 
 The tables list the alerts with their default thresholds and durations. The runbook of each alert has its expression,
-the fields that change it, and the steps to take when it fires."""
+the ways to change it, and the steps to take when it fires."""
 _CHART = (
-    "The chart installs this alert if `operator.prometheusRule.enabled` is true. You cannot change its threshold and "
-    "duration."
+    "The chart installs this alert if its value `operator.prometheusRule.enabled` is true. You cannot change the "
+    "threshold and the duration."
 )
 _HUB = (
     "The hub evaluates this alert if the setting `rules.shipped` is true. To change the alert, send "
@@ -109,8 +109,9 @@ def _recorded(alert: Alert) -> str:
         return ""
     lines = "\n".join(f"{name} =\n  {expr}" for name, expr in found.items())
     return (
-        "The expression reads these recorded series. The window of a rate is four scrape intervals, at least 1 minute; "
-        f"the expressions show the window for the default interval.\n\n```promql\n{lines}\n```"
+        "The alert reads these recorded series, directly or through each other. The window of a rate is four scrape "
+        "intervals, at least 1 minute. The expressions show the window for the default interval.\n\n"
+        f"```promql\n{lines}\n```"
     )
 
 
@@ -128,8 +129,7 @@ def _settings(alert: Alert) -> str:
     where = _WHERE if alert.per_node else f"{_WHERE.partition('.')[0]}."
     levels = " and ".join(f"`{level.severity}`" for level in alert.levels)
     more = (
-        f"`enabled: false` disables a level. `labels`, on the same level as {levels}, adds labels to the alert, for "
-        f"example "
-        "for routing."
+        f"`enabled: false` disables a level. `labels`, next to {levels}, adds labels to the alert, for example for "
+        "routing."
     )
     return "\n".join([where, "", "```yaml", *lines, "```", "", more])
