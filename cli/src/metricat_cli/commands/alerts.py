@@ -36,8 +36,8 @@ def command(
 ) -> None:
     """List the alerts of the MonitoringTargets that fire now, the most severe first, with their descriptions.
 
-    The alerts come from the Prometheus of the targets, through the proxy of the API server. Without a namespace, the
-    command lists the alerts of all namespaces.
+    By default, the alerts come from each Prometheus of the targets, through the proxy of the API server. The command
+    leaves out MetricatWatchdog. Without a namespace, the command lists the alerts of all namespaces.
     """
     options.one_of("--output", output, "table", "json", "yaml")
     url = arguments.url(prometheus) if prometheus else ""

@@ -37,9 +37,9 @@ def command(
 ) -> None:
     """Write a support archive (.tar.gz) and list its contents.
 
-    It contains the MonitoringTargets with status, conditions and events, their managed objects, the operators, the logs
-    of operators and agents, the versions, the result of `metricat check`, and Prometheus' targets. The file errors.txt
-    names each part that could not be read.
+    The archive contains the MonitoringTargets with status, conditions and events, their managed objects, the operators,
+    the logs of operators and agents, the versions, the result of `metricat check`, and Prometheus' targets. The file
+    errors.txt names each part that could not be read.
 
     The command reads no Secret. It masks passwords, tokens, keys and credentials in URLs. Names of nodes, pods and
     processes, and IP addresses, remain: read the archive before you share it.

@@ -50,8 +50,8 @@ def command(
 ) -> None:
     """Check each link of the monitoring: API server, operator, each MonitoringTarget, an agent, Prometheus.
 
-    The exit status is 1 if a check fails. Below each failed check is the command that repairs the link, or shows the
-    cause. Without a name and a namespace, the command checks the targets of all namespaces.
+    The exit status is 1 if a check fails. Below a failed check are its cause and a remedy. Without a
+    name and a namespace, the command checks the targets of all namespaces.
     """
     options.one_of("--output", output, "text", "json", "yaml")
     end = time.monotonic() + (arguments.duration(wait) if wait else 0)

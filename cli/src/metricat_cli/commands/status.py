@@ -29,7 +29,7 @@ def command(
     context: options.Context = "",
     as_: options.As = "",
 ) -> None:
-    """Show the MonitoringTargets: nodes, agents, scrapes, and each condition that does not hold, with its cause.
+    """Show the MonitoringTargets: nodes, agents, scrapes, and the messages of conditions that are not True.
 
     Without a name and a namespace, the command shows all namespaces.
     """

@@ -93,8 +93,9 @@ def command(
 ) -> None:
     """Show the current usage of the nodes, or the processes with the highest usage, from scrapes of the agents.
 
-    The command scrapes the agents through the proxy of the API server. Rates are those between two scrapes. Nodes whose
-    agents do not respond are listed with the reason. Without a namespace, the command shows all namespaces.
+    The command scrapes the agents through the proxy of the API server. The rates of nodes are those between two
+    scrapes. Nodes whose agents do not respond are listed with the reason. Without a namespace, the command shows all
+    namespaces.
 
     An agent exposes only the processes with the highest CPU usage and the highest memory usage of its node.
     """

@@ -31,7 +31,8 @@ def command(
 ) -> None:
     """Check the MonitoringTargets in YAML files with the operator's own rules. The command needs no cluster.
 
-    Other kinds of objects in the files are ignored. The exit status is 1 if a target is not valid, or no file has one.
+    Other kinds of objects in the files are ignored. The exit status is 1 if a target is not valid, a file cannot be
+    read, or no file has a target.
     """
     options.one_of("--output", output, "text", "json", "yaml")
     if not (given := [*(paths or []), *(file or [])]):

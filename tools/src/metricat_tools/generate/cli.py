@@ -14,11 +14,13 @@ _HEAD = """# metricat: every command
 <!-- Generated from cli/src/metricat_cli by `make generate`; do not edit. -->
 
 To install `metricat` and its alias `kubectl metricat`, run `pip install ./rules ./operator ./cli` in a checkout. The
-operator's image also contains the program. To complete commands and names with Tab in bash, run
-`source <(metricat completion bash)`.
+operator's image also contains the program. A command of another package has a note in its section. To complete
+commands and names with Tab in bash, run `source <(metricat completion bash)`.
 
 `metricat` without a command prints the help, and `metricat --version` prints the version. The exit status is 0 for
-success, 1 if the command failed, and 2 for wrong arguments.
+success, 1 if the command failed, and 2 for wrong arguments, if the section of the command has no other statement.
+
+`metricat hub` and `metricat store` have subcommands, which are not on this page. The option `--help` lists them.
 """
 
 Row = tuple[str, str, str]
