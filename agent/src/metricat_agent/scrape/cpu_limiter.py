@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
 LIMIT = gauge("metricat_agent_cpu_limit_ratio", "Share of one CPU that the agent may use.")
-USED = gauge("metricat_agent_cpu_used_ratio", "Share of one CPU that the agent used in the last window of a minute.")
+USED = gauge(
+    "metricat_agent_cpu_used_ratio", "Share of one CPU that the agent used in the last window, of at least a minute."
+)
 PAUSED = gauge(
     "metricat_collector_paused", "1 for a collector paused because the agent used too much CPU.", "collector"
 )

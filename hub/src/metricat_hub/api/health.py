@@ -38,8 +38,18 @@ async def docs(request: Request) -> Response:
 
 
 OPERATIONS = (
-    Operation("/healthz", healthz, "Liveness", "Hub", scope=None, media="text/plain", errors=()),
-    Operation("/readyz", readyz, "Readiness", "Hub", scope=None, media="text/plain", errors=(503,)),
+    Operation(
+        "/healthz", healthz, "Return 200 while the hub responds", "Hub", scope=None, media="text/plain", errors=()
+    ),
+    Operation(
+        "/readyz",
+        readyz,
+        "Return 200 if the hub can store and query samples, otherwise 503 with the reasons",
+        "Hub",
+        scope=None,
+        media="text/plain",
+        errors=(503,),
+    ),
     Operation("/openapi.json", openapi, "Return this OpenAPI document", "Hub", scope=None, errors=()),
     Operation(
         "/docs", docs, "Show the documentation of the API as a page", "Hub", scope=None, media="text/html", errors=()

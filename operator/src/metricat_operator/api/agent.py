@@ -129,7 +129,8 @@ class UpdateStrategy(Model):
     """Rolling update of the agents."""
 
     max_unavailable: IntOrPercent = Field(
-        default="10%", description="How many nodes may be without an agent at once: a number or a percentage."
+        default="10%",
+        description="How many nodes of a pool an update may leave without an agent at once: a number or a percentage.",
     )
 
 

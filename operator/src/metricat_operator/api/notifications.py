@@ -125,7 +125,7 @@ Time = Annotated[str, StringConstraints(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9
 
 
 class QuietHours(Model):
-    """Hours without messages to the receiver. An alert that still fires at their end is sent then."""
+    """Hours without messages to the receiver. An alert that still fires is sent after their end."""
 
     days: tuple[Day, ...] = Field(
         default=DAYS,

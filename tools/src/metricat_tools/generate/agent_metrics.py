@@ -15,8 +15,9 @@ if TYPE_CHECKING:
 
 _HEAD = """# Metrics of the agent
 
-This page lists every metric of the agent, by collector. `make generate` writes it from the declarations in
-`agent/src/metricat_agent/collectors/`. If node_exporter has the same metric family, the names and labels are equal.
+This page lists the metrics of the agent, by collector. `make generate` writes it from the declarations in
+`agent/src/metricat_agent/collectors/`. Some collectors, such as `meminfo` and `zfs`, also expose fields that the kernel
+reports and no declaration names. If node_exporter has the same metric family, the names and labels are equal.
 A series about the node exists only while the kernel reports its value.
 """
 

@@ -9,14 +9,15 @@ _HEAD = """# The hub: HTTP API
 <!-- Generated from hub/src/metricat_hub/api by `make generate`; do not edit. -->
 
 Send an API key as `Authorization: Bearer KEY`, or as the password of a Basic login with any user name. Create a key
-with `metricat hub keys create`. A key has the scopes `read` (default), `write` (send samples), `edit` (change alert
-rules, silences and acknowledgements) or `admin`, which includes the others. A running hub serves this reference at
-`/docs`, and as OpenAPI 3.1 at `/openapi.json`.
+with `metricat hub keys create`. A key has one or more of the scopes `read` (default), `write` (send samples), `edit`
+(change alert rules, silences, acknowledgements and dead letters) and `admin`, which includes the others. A running hub
+serves this reference at `/docs`, and as OpenAPI 3.1 at `/openapi.json`.
 
-- Times in responses are in UTC (RFC 3339). Parameters also accept seconds since 1970.
-- Entries about a node have its name as `node` and as `hostname`.
-- A list has at most `limit` entries. To get the following entries, send the value of `next` as `cursor`.
-- Responses of the REST API have an `ETag`. A request with this ETag in `If-None-Match` gets 304 if nothing has changed.
+- Times in responses of the REST API are in UTC (RFC 3339). Parameters also accept seconds since 1970.
+- Entries about metrics of a node have its name as `node` and as `hostname`.
+- A response of an operation with the parameters `limit` and `cursor` has at most `limit` entries. To get the following
+  entries, send the value of `next` as `cursor`.
+- If a response has an `ETag`, a request with this ETag in `If-None-Match` gets 304 if nothing has changed.
 - An error has the format of RFC 9457 (`application/problem+json`), and its `detail` contains the cause and the remedy.
   The operations of Prometheus' API have Prometheus' error format, types and status codes instead.
 - [Operating the hub](../hub/operating.md) describes rate limits, the cache of responses, and logs.

@@ -106,7 +106,7 @@ OPERATIONS = (
     Operation(
         "/api/nodes",
         nodes.nodes,
-        "List the nodes with samples in the last hour",
+        "List the nodes with samples of node_load1 in the last hour",
         "Hub",
         parameters=_PAGES,
         result=types.Nodes,
