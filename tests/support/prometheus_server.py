@@ -75,6 +75,6 @@ def prometheus(folder: Path, config: str, *arguments: str) -> Iterator[Prometheu
 
 def _is_ready(server: Prometheus) -> bool:
     try:
-        return server.request("GET", "/-/ready")[0] == 200
+        return server.request("GET", "/-/ready")[0] in (200, 401)  # 401: it requires a password
     except OSError:
         return False

@@ -17,6 +17,7 @@ from metricat_cli.errors import CommandError
 from metricat_cli.masking import masked, masked_text
 from metricat_cli.operators import InstalledOperator, pod_problem
 from metricat_cli.output import structured
+from metricat_cli.prometheus import PrometheusClient
 from metricat_cli.prometheus_of_target import client
 from metricat_cli.targets import ClusterTarget
 from metricat_operator import naming
@@ -53,10 +54,11 @@ class _Part:
     read: Callable[[], str]
 
 
-def collect(api: ApiServer, namespace: str, limits: Limits) -> list[File]:
+def collect(api: ApiServer, namespace: str, limits: Limits, prometheus: PrometheusClient | None = None) -> list[File]:
     """Return the files of the archive, sorted by name. The file `errors.txt` names each part that is missing.
 
-    `namespace` restricts the targets; empty: the targets of all namespaces.
+    `namespace` restricts the targets; empty: the targets of all namespaces. `prometheus` replaces the Prometheus that
+    the status of each target names.
 
     Raises:
         CommandError: the API server does not respond.
@@ -81,9 +83,9 @@ def collect(api: ApiServer, namespace: str, limits: Limits) -> list[File]:
     installed = listed("operators", lambda: operators.find(api))
     found = listed("targets", lambda: targets.find(api, namespace))
     parts = [
-        *_general(api, namespace, installed),
+        *_general(api, namespace, installed, prometheus),
         *(part for one in installed for part in _of_operator(api, one, limits, listed)),
-        *(part for one in found for part in _of_target(api, one, limits, listed)),
+        *(part for one in found for part in _of_target(api, one, limits, listed, prometheus)),
     ]
     with api.threads(_REQUESTS) as pool:
         files = [one for one in pool.map(attempt, parts) if one]
@@ -106,14 +108,16 @@ def archive(files: Iterable[File], folder: str, at: float) -> bytes:
 _Listed = Callable[[str, Callable[[], list[Any]]], list[Any]]
 
 
-def _general(api: ApiServer, namespace: str, installed: Sequence[InstalledOperator]) -> Iterator[_Part]:
+def _general(
+    api: ApiServer, namespace: str, installed: Sequence[InstalledOperator], prometheus: PrometheusClient | None
+) -> Iterator[_Part]:
     def versions() -> str:
         kubernetes = api.get("/version").get("gitVersion", "")
         ours = {"metricat": version("metricat-cli"), "kubernetes": kubernetes}
         return _yaml({**ours, "operators": {str(one): one.version for one in installed}})
 
     yield _Part("versions.yaml", versions)
-    yield _Part("checks.yaml", lambda: _yaml([_check(one) for one in checks.run(api, Scope(namespace))]))
+    yield _Part("checks.yaml", lambda: _yaml([_check(one) for one in checks.run(api, Scope(namespace), prometheus)]))
     yield _Part("nodes.yaml", lambda: _yaml([_node(one) for one in api.list(namespaced("v1", "nodes"))]))
     path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/monitoringtargets.metricat.dev"
     yield _Part("crd.yaml", lambda: _yaml(_without_schema(api.object(path))))
@@ -155,7 +159,9 @@ def _of_operator(api: ApiServer, operator: InstalledOperator, limits: Limits, li
     yield _Part(f"{folder}/events.yaml", lambda: _events(api, space, names))
 
 
-def _of_target(api: ApiServer, target: ClusterTarget, limits: Limits, listed: _Listed) -> Iterator[_Part]:
+def _of_target(
+    api: ApiServer, target: ClusterTarget, limits: Limits, listed: _Listed, prometheus: PrometheusClient | None
+) -> Iterator[_Part]:
     folder = f"targets/{target}"
     yield _Part(f"{folder}/target.yaml", lambda: _yaml(target.manifest))
     label = f"{naming.LABEL_TARGET}={naming.fit(target.name)}"
@@ -173,11 +179,11 @@ def _of_target(api: ApiServer, target: ClusterTarget, limits: Limits, listed: _L
     names |= {str(pod["metadata"]["name"]) for pod in pods}
     yield from _pods(api, folder, pods, limits)
     yield _Part(f"{folder}/events.yaml", lambda: _events(api, target.namespace, names))
-    yield _Part(f"{folder}/prometheus-targets.yaml", lambda: _scrapes(api, target))
+    yield _Part(f"{folder}/prometheus-targets.yaml", lambda: _scrapes(target, prometheus or client(api, [target])))
     for one in target.status.get("prometheuses") or []:
-        prometheus = namespaced(_PROMETHEUS, "prometheuses", one["namespace"], one["name"])
+        path = namespaced(_PROMETHEUS, "prometheuses", one["namespace"], one["name"])
         name = f"{folder}/prometheuses/{one['namespace']}/{one['name']}.yaml"
-        yield _Part(name, lambda prometheus=prometheus: _yaml(api.object(prometheus)))  # type: ignore[misc]
+        yield _Part(name, lambda path=path: _yaml(api.object(path)))  # type: ignore[misc]
 
 
 def _of_kind(api: ApiServer, path: str, label: str) -> list[Object]:
@@ -223,9 +229,8 @@ def _events(api: ApiServer, namespace: str, names: set[str]) -> str:
     return _yaml([{key: one[key] for key in keys if one.get(key)} for one in found])
 
 
-def _scrapes(api: ApiServer, target: ClusterTarget) -> str:
+def _scrapes(target: ClusterTarget, found: PrometheusClient | None) -> str:
     """Return the scrape targets of Prometheus that belong to a MonitoringTarget."""
-    found = client(api, [target])
     if found is None:
         raise CommandError("the status names no Prometheus with a URL. Run: metricat check")
     wanted = (target.namespace, naming.child(target.name))

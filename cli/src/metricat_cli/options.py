@@ -1,15 +1,22 @@
 """Options that several commands have, as types of Typer."""
 
+from __future__ import annotations
+
 import time
-from collections.abc import Callable
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from metricat_cli.cluster import ApiServer
+from metricat_cli import arguments
 from metricat_cli.cluster.api_server import connect
 from metricat_cli.errors import ArgumentError
 from metricat_operator import naming
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from metricat_cli.cluster import ApiServer
+    from metricat_cli.prometheus import PrometheusClient
 
 Kubeconfig = Annotated[
     str, typer.Option("--kubeconfig", metavar="FILE", help="kubeconfig file (default: as for kubectl)")
@@ -33,6 +40,23 @@ Prometheus = Annotated[
         "--prometheus", metavar="URL", help="URL of Prometheus (default: the one of the target, through the API server)"
     ),
 ]
+Headers = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--header",
+        metavar="'NAME: VALUE'",
+        help="HTTP header of every request to --prometheus; may be given several times. For secrets, use "
+        "--http.config.file: other users of the machine can read the arguments of a command",
+    ),
+]
+HttpConfigFile = Annotated[
+    str,
+    typer.Option(
+        "--http.config.file",
+        metavar="FILE",
+        help="HTTP client configuration for --prometheus, as for promtool: password, token, TLS",
+    ),
+]
 
 
 _OPENED: list[ApiServer] = []
@@ -51,6 +75,30 @@ def close_connections() -> None:
     """Close all connections that `cluster` opened."""
     while _OPENED:
         _OPENED.pop().close()
+
+
+def prometheus_client(url: str, headers: Sequence[str] | None, file: str) -> PrometheusClient | None:
+    """Return the client for `--prometheus` with the given login; None without the option.
+
+    Raises:
+        CommandError: the login is not valid, or is given without `--prometheus`.
+    """
+    if not url and (headers or file):
+        option = "--http.config.file" if file else "--header"
+        raise ArgumentError(f"{option} needs --prometheus: the API server does not forward a login. Set its URL")
+    if not url:
+        return None
+    from metricat_cli import http_config  # noqa: PLC0415 -- YAML and TLS, only with --prometheus
+    from metricat_cli.prometheus import PrometheusClient  # noqa: PLC0415 -- as above
+
+    base = arguments.url(url)
+    config = http_config.read(file) if file else http_config.HttpConfig()
+    found = dict(config.headers)
+    for name, value in map(arguments.header, headers or ()):
+        if name.lower() in map(str.lower, found):
+            raise ArgumentError(f"--header: {name.lower()} is given twice. Remove one of them")
+        found[name] = value
+    return PrometheusClient(base, found, config.tls)
 
 
 def scope(api: ApiServer, namespace: str, *, everywhere: bool) -> str:

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import ssl
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -22,7 +23,7 @@ _WHOLE_SECONDS = 480
 _MOST_BYTES = 256 << 20
 """Of one response, as for responses of the API server."""
 _MOST_ERROR = 64 << 10
-_CREDENTIALS = "It requires other credentials: see --header of metricat backtest"
+_CREDENTIALS = "It requires other credentials. Set --http.config.file to a file with basic_auth or authorization"
 _BASE = "Set --prometheus to the base URL of Prometheus"
 _REMEDIES = {
     401: _CREDENTIALS,
@@ -36,10 +37,11 @@ _REMEDIES = {
 
 @dataclass(frozen=True)
 class PrometheusClient:
-    """A Prometheus: its base URL and the headers of every request."""
+    """A Prometheus: its base URL, the headers of every request, and TLS settings that are not the defaults."""
 
     url: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    tls: ssl.SSLContext | None = None
 
     def evaluations(self, expr: str, start: float, end: float, step: float) -> dict[Labels, list[float]]:
         """Return, for each series of the expression's result, the times from start to end at which it had a value.
@@ -98,7 +100,8 @@ class PrometheusClient:
             url, body = f"{url}?{urllib.parse.urlencode(query)}", None  # it accepts no POST
         try:
             request = urllib.request.Request(url, body, dict(self.headers))  # noqa: S310 -- http and https only: checked
-            with urllib.request.urlopen(request, timeout=_SECONDS) as response:  # noqa: S310 -- as above
+            opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=self.tls), _NoRedirects)
+            with opener.open(request, timeout=_SECONDS) as response:
                 answer = read_body(response, _MOST_BYTES, _WHOLE_SECONDS)
         except urllib.error.HTTPError as error:
             remedy = _REMEDIES.get(error.code, "Check the log of Prometheus")
@@ -118,6 +121,13 @@ class PrometheusClient:
             return json.loads(answer)["data"]
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise self._foreign() from error
+
+
+class _NoRedirects(urllib.request.HTTPRedirectHandler):
+    """Follow no redirect: the headers may have credentials, which only this server may get."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        """Return no request for the new URL. The response with the redirect then raises `HTTPError`."""
 
 
 def _is_sample(value: Any) -> bool:

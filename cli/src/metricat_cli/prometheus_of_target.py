@@ -3,10 +3,11 @@
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from http.client import FORBIDDEN, UNAUTHORIZED
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from metricat_cli.cluster import ApiServer
+from metricat_cli.cluster import ApiError, ApiServer
 from metricat_cli.errors import CommandError
 from metricat_cli.prometheus import PrometheusClient
 from metricat_cli.targets import ClusterTarget
@@ -27,7 +28,16 @@ class ProxiedPrometheus(PrometheusClient):
             str(address.hostname).partition(".")[0],
             f"{address.path.rstrip('/')}/api/v1/{endpoint}?{urlencode(query)}",
         )
-        content = self.api.pod(self.namespace, pod, address.port or 9090, path, tls=address.scheme == "https")
+        port = address.port or 9090
+        try:
+            content = self.api.pod(self.namespace, pod, port, path, tls=address.scheme == "https")
+        except ApiError as error:
+            login = "and --http.config.file" if error.code == UNAUTHORIZED else ""
+            if not login and error.code != FORBIDDEN:
+                raise
+            forward = f"kubectl port-forward -n {self.namespace} pod/{pod} {port}"
+            remedy = f"Set --prometheus {login} to query it directly, for example through: {forward}"
+            raise ApiError(error.code, f"{str(error).removesuffix('.')}. {' '.join(remedy.split())}") from error
         try:
             return json.loads(content)["data"]
         except (ValueError, KeyError, TypeError, RecursionError) as error:

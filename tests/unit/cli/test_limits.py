@@ -85,7 +85,7 @@ def test_response_of_prometheus_with_another_form_is_refused(data: Any) -> None:
 @pytest.mark.parametrize(
     ("status", "content", "message"),
     [
-        (401, b"Unauthorized\n", "returned 401: Unauthorized. It requires other credentials: see --header"),
+        (401, b"Unauthorized\n", "returned 401: Unauthorized. It requires other credentials. Set --http.config.file"),
         (404, b"<html>\n<h1>Not found</h1>", "returned 404: <html> <h1>Not found</h1>. Set --prometheus to the base"),
         (422, b'{"error": "too many samples"}', "returned 422: too many samples. Check the query"),
         (500, b"", "returned 500: empty response. Check the log of Prometheus"),

@@ -216,7 +216,7 @@ class ApiServer:
         if code == http.client.UNAUTHORIZED and "/proxy/" not in what:
             context = self.credentials.context or "the pod"
             return ApiError(code, f"the API server rejects the credentials of {context}. Log in to the cluster again")
-        if code == http.client.FORBIDDEN and "/proxy/" not in what:
+        if code == http.client.FORBIDDEN and ("/proxy/" not in what or "pods/proxy" in message):
             return ApiError(code, f"{message}. Ask the administrator of the cluster for this permission")
         if code == http.client.TOO_MANY_REQUESTS:
             remedy = "Try again in a minute"

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from metricat_cli import arguments, options, pod_names, targets
+from metricat_cli import options, pod_names, targets
 from metricat_cli.cluster import ApiServer
 from metricat_cli.errors import CommandError
 from metricat_cli.output import colored, format_duration, parse_time, structured, table
@@ -30,6 +30,8 @@ def command(
     pending: Annotated[bool, typer.Option("--pending", help="also list pending alerts, which do not fire yet")] = False,
     output: Annotated[str, typer.Option("-o", "--output", metavar="FORMAT", help="table, json or yaml")] = "table",
     prometheus: options.Prometheus = "",
+    header: options.Headers = None,
+    http_config_file: options.HttpConfigFile = "",
     kubeconfig: options.Kubeconfig = "",
     context: options.Context = "",
     as_: options.As = "",
@@ -40,14 +42,14 @@ def command(
     leaves out MetricatWatchdog. Without a namespace, the command lists the alerts of all namespaces.
     """
     options.one_of("--output", output, "table", "json", "yaml")
-    url = arguments.url(prometheus) if prometheus else ""
+    own = options.prometheus_client(prometheus, header, http_config_file)
     api = options.cluster(kubeconfig, context, as_)
     place = options.scope(api, namespace, everywhere=all_namespaces or not namespace)
     found = targets.find(api, place)
     if not found:
         none = targets.none_found(place)
         raise CommandError(f"{none[:1].lower()}{none[1:]} Run: {targets.CREATE}")
-    alerts = _of_targets(_all(api, found, url), found, pending=pending)
+    alerts = _of_targets(_all(api, found, own), found, pending=pending)
     if output != "table":
         typer.echo(structured(alerts, output))
         return
@@ -59,10 +61,10 @@ def _descriptions(alerts: Iterable[Mapping[str, Any]]) -> list[str]:
     return [str((one.get("annotations") or {}).get("description", "")) for one in alerts]
 
 
-def _all(api: ApiServer, found: list[ClusterTarget], url: str) -> list[Mapping[str, Any]]:
-    """Return the active alerts of each Prometheus of the targets."""
-    if url:
-        return PrometheusClient(url).alerts()
+def _all(api: ApiServer, found: list[ClusterTarget], own: PrometheusClient | None) -> list[Mapping[str, Any]]:
+    """Return the active alerts of the Prometheus of the command line, otherwise of each Prometheus of the targets."""
+    if own:
+        return own.alerts()
     clients = {one.url: one for target in found if (one := client(api, [target]))}
     if not clients:
         raise CommandError(

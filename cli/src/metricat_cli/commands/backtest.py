@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from metricat_cli import arguments, backtest, report
+from metricat_cli import arguments, backtest, options, report
 from metricat_cli.errors import ArgumentError, CommandError
-from metricat_cli.options import one_of
 from metricat_cli.output import format_duration, format_time
 from metricat_cli.prometheus import PrometheusClient
 
@@ -28,14 +27,8 @@ def command(
         str,
         typer.Option("-n", "--namespace", metavar="NAME", help="namespace of the target if the file sets none"),
     ] = "default",
-    header: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--header",
-            metavar="'NAME: VALUE'",
-            help="HTTP header of every request to Prometheus; repeat the option for more headers",
-        ),
-    ] = None,
+    header: options.Headers = None,
+    http_config_file: options.HttpConfigFile = "",
     since: Annotated[
         str, typer.Option("--since", metavar="DURATION", help="length of the history to evaluate, for example 12h")
     ] = "7d",
@@ -47,16 +40,14 @@ def command(
     The alerts have the settings of the file, and Prometheus provides the history. The command changes nothing in the
     cluster.
     """
-    one_of("--output", output, "table", "json")
-    url = arguments.url(prometheus)
+    options.one_of("--output", output, "table", "json")
     lookback, every = arguments.duration(since), arguments.duration(step)
     if every > lookback:
         raise ArgumentError("--step is longer than --since. Use a shorter step, for example 30s")
-    headers = [arguments.header(one) for one in header or []]
-    names = [name.lower() for name, _ in headers]
-    if twice := [name for at, name in enumerate(names) if name in names[:at]]:
-        raise ArgumentError(f"--header: {twice[0]} is given twice. Remove one of them")
-    target, client = backtest.read(file, every, namespace), PrometheusClient(url, dict(headers))
+    client = options.prometheus_client(prometheus, header, http_config_file)
+    if client is None:
+        raise ArgumentError("--prometheus is empty. Set the URL of Prometheus, for example http://localhost:9090")
+    target = backtest.read(file, every, namespace)
     typer.echo(_report(target, client, lookback, every, output))
 
 

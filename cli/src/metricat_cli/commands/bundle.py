@@ -31,6 +31,9 @@ def command(
     ] = 10,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="list the contents, write no archive")] = False,
     output: Annotated[str, typer.Option("-o", "--output", metavar="FORMAT", help="text, json or yaml")] = "text",
+    prometheus: options.Prometheus = "",
+    header: options.Headers = None,
+    http_config_file: options.HttpConfigFile = "",
     kubeconfig: options.Kubeconfig = "",
     context: options.Context = "",
     as_: options.As = "",
@@ -52,9 +55,10 @@ def command(
     path = Path(file or f"{folder}.tar.gz")
     if not dry_run and path.exists():
         raise CommandError(f"{path} exists. Choose another --file")
+    client = options.prometheus_client(prometheus, header, http_config_file)
     api = options.cluster(kubeconfig, context, as_)
     place = options.scope(api, namespace, everywhere=all_namespaces or not namespace)
-    files = bundle.collect(api, place, bundle.Limits(tail, agents))
+    files = bundle.collect(api, place, bundle.Limits(tail, agents), client)
     if not dry_run:
         _write(path, bundle.archive(files, folder, now))
     if output != "text":

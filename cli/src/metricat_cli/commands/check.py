@@ -44,6 +44,8 @@ def command(
     no_target: Annotated[bool, typer.Option("--no-target", help="accept a cluster without a MonitoringTarget")] = False,
     output: Annotated[str, typer.Option("-o", "--output", metavar="FORMAT", help="text, json or yaml")] = "text",
     prometheus: options.Prometheus = "",
+    header: options.Headers = None,
+    http_config_file: options.HttpConfigFile = "",
     kubeconfig: options.Kubeconfig = "",
     context: options.Context = "",
     as_: options.As = "",
@@ -57,7 +59,7 @@ def command(
     end = time.monotonic() + (arguments.duration(wait) if wait else 0)
     if name:
         options.object_name("NAME", name)
-    client = PrometheusClient(arguments.url(prometheus)) if prometheus else None
+    client = options.prometheus_client(prometheus, header, http_config_file)
     api = options.cluster(kubeconfig, context, as_)
     place = options.scope(api, namespace, everywhere=all_namespaces or not (name or namespace))
     scope = Scope(place, name, operator, require_target=not no_target)
