@@ -36,6 +36,8 @@ class FileTarget:
     file: str
     manifest: dict[str, Any]
     parsed: Parsed
+    number: int = 1
+    """The place of the object in the file. Items of a List count as objects of the file."""
 
     @property
     def name(self) -> str:
@@ -92,8 +94,8 @@ def read(file: str) -> list[FileTarget]:
 
     shown, documents = _documents(file)
     return [
-        FileTarget(shown, one, parse(_spec(one, shown)))
-        for one in _objects(documents)
+        FileTarget(shown, one, parse(_spec(one, shown)), number)
+        for number, one in enumerate(_objects(documents), 1)
         if one.get("kind") == naming.KIND
     ]
 

@@ -94,9 +94,15 @@ def test_bundle_of_a_user_without_rights_names_what_is_missing(
     namespace: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     archive = tmp_path / "support.tar.gz"
+    assert main(["bundle", "-n", namespace, "--as", "ada", "--dry-run"]) == 0
+    listed, _, rest = capsys.readouterr().out.partition("\nParts that could not be read: ")
+    number, *errors = rest.removesuffix("\n\nNo archive is written: --dry-run.\n").splitlines()
+    assert "errors.txt" in listed
+    assert int(number.removesuffix(".")) == len(errors)
     assert main(["bundle", "-n", namespace, "--as", "ada", "-f", str(archive)]) == 0
     assert "Parts that could not be read: " in capsys.readouterr().out
     files = contents(archive)
+    assert files["errors.txt"].splitlines() == errors
     assert 'operators: deployments.apps is forbidden: User "ada"' in files["errors.txt"]
     assert "versions.yaml" in files
     assert main(["bundle", "-f", str(tmp_path / "no" / "x.tar.gz"), "--as", "ada"]) == 1

@@ -46,6 +46,28 @@ def test_validate_checks_the_name(
     assert ("metadata.name: " in capsys.readouterr().out) == bool(exit_code)
 
 
+def test_validate_reports_a_target_that_exists_twice(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one = {"kind": "MonitoringTarget", "metadata": {"name": "a", "namespace": "team"}, "spec": {}}
+    other = {**one, "metadata": {"name": "a"}}
+    twice, again = tmp_path / "twice.yaml", tmp_path / "again.yaml"
+    twice.write_text(yaml.safe_dump_all([one, {"kind": "ConfigMap"}, {"kind": "List", "items": [other, one]}]))
+    again.write_text(yaml.safe_dump(one))
+    assert main(["validate", str(twice), "-o", "json"]) == 1
+    first, in_default, second = json.loads(capsys.readouterr().out)
+    assert (first["errors"], in_default["errors"]) == ([], [])
+    [error] = second["errors"]
+    assert error.startswith(f"object 4 of {twice} has the same name and namespace as object 1 of {twice}. ")
+    assert main(["validate", str(again), str(twice)]) == 1
+    assert main(["validate", str(again), "-f", str(again)]) == 1  # the same file
+    capsys.readouterr()
+    twice.write_text(again.read_text())  # the files may be alternatives
+    assert main(["validate", str(again), str(twice)]) == 0
+    assert f"warning: object 1 of {twice} has the same name and namespace as object 1 of {again}. " in (
+        capsys.readouterr().out
+    )
+    assert main(["validate", "--strict", str(again), str(twice)]) == 1
+
+
 def test_validate_takes_files_with_and_without_the_option(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", MINIMAL, "-f", POOLS]) == 0
     assert "2 of 2 are valid." in capsys.readouterr().out

@@ -137,7 +137,7 @@ def test_login_is_not_sent_to_the_target_of_a_redirect() -> None:
         (
             403,
             b'{"message": "pods \\"p-0\\" is forbidden: User \\"ada\\" cannot get resource \\"pods/proxy\\""}',
-            '"pods/proxy". Ask the administrator of the cluster for this permission. Set --prometheus to query it directly',
+            '"pods/proxy". Ask the administrator of the cluster for this permission. Set --prometheus to query it',
         ),
     ],
 )

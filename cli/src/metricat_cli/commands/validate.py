@@ -32,14 +32,16 @@ def command(
     """Check the MonitoringTargets in YAML files with the operator's own rules. The command needs no cluster.
 
     Other kinds of objects in the files are ignored. The exit status is 1 if a target is not valid, a file cannot be
-    read, or no file has a target.
+    read, or no file has a target. Two targets with the same name and namespace are an error in one file, and a warning
+    in different files.
     """
     options.one_of("--output", output, "text", "json", "yaml")
     if not (given := [*(paths or []), *(file or [])]):
         raise ArgumentError("no file is given. Name YAML files, or - for standard input")
     if given.count(files.STDIN) > 1:
         raise ArgumentError("- is given twice. Standard input can be read only once")
-    found = [result for path in given for result in _results(path)]
+    known: dict[str, list[files.FileTarget]] = {}
+    found = [result for path in given for result in _results(path, known)]
     if not found:
         raise CommandError(f"no MonitoringTarget in {', '.join(given)}. Check the paths")
     invalid = [one for one in found if one.errors or (strict and one.warnings)]
@@ -52,20 +54,29 @@ def command(
         raise typer.Exit(1)
 
 
-def _results(path: str) -> list[FileResult]:
+def _results(path: str, known: dict[str, list[files.FileTarget]]) -> list[FileResult]:
+    """Return the result of each target of a file. `known` are the targets so far, by namespace and name."""
     try:
         targets = files.read(path)
     except CommandError as error:
         return [FileResult(path, "", [str(error)])]
-    return [
-        FileResult(
-            target.file,
-            f"{target.namespace()}/{target.name}",
-            [*files.metadata_errors(target.manifest), *target.parsed.errors],
-            list(target.parsed.warnings),
+    return [_result(target, known) for target in targets]
+
+
+def _result(target: files.FileTarget, known: dict[str, list[files.FileTarget]]) -> FileResult:
+    name = f"{target.namespace()}/{target.name}"
+    errors, warnings = [*files.metadata_errors(target.manifest), *target.parsed.errors], list(target.parsed.warnings)
+    earlier = known.setdefault(name, []) if target.name else []
+    if earlier:
+        # Files may be alternatives, such as those in examples/. Objects of one file are applied together.
+        first = next((one for one in earlier if one.file == target.file), earlier[0])
+        found = errors if first.file == target.file else warnings
+        found.append(
+            f"object {target.number} of {target.file} has the same name and namespace as object {first.number} of "
+            f"{first.file}. If you apply both, the last one replaces the other. Rename or remove one of them."
         )
-        for target in targets
-    ]
+    earlier.append(target)
+    return FileResult(target.file, name, errors, warnings)
 
 
 def _text(result: FileResult, *, is_valid: bool) -> str:
