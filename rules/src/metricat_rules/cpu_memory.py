@@ -24,8 +24,9 @@ def _top(metric: str, amount: str) -> str:
     )
 
 
-_TOP_CPU = _top("metricat_process_cpu_ratio", '{{ .Value | printf "%.2f" }} CPUs')
-_TOP_MEMORY = _top("metricat_process_resident_memory_bytes", "{{ .Value | humanize1024 }}B")
+TOP_CPU = _top("metricat_process_cpu_ratio", '{{ .Value | printf "%.2f" }} CPUs')
+TOP_MEMORY = _top("metricat_process_resident_memory_bytes", "{{ .Value | humanize1024 }}B")
+"""Templates of the processes of the node that use the most CPU or memory."""
 
 
 def _pids(limit: str) -> str:
@@ -46,7 +47,7 @@ ALERTS: tuple[Alert, ...] = (
         expr="metricat:node_cpu_usage:percent{<selector>} >= <threshold>",
         resource="cpu",
         summary="CPU usage on {{ $labels.node }} is high",
-        description=f'CPU usage on {NODE} is {{{{ $value | printf "%.1f" }}}} % (threshold <threshold> %).{_TOP_CPU}',
+        description=f'CPU usage on {NODE} is {{{{ $value | printf "%.1f" }}}} % (threshold <threshold> %).{TOP_CPU}',
         action="Set CPU limits for the pods named in the description, or move them to other nodes. Stop processes that "
         "should not run.",
         unit="%",
@@ -99,7 +100,7 @@ ALERTS: tuple[Alert, ...] = (
         resource="load",
         summary="The load of {{ $labels.node }} is high",
         description=f'The 1-minute load of {NODE} is {{{{ $value | printf "%.1f" }}}} per core (threshold <threshold>).'
-        f"{_TOP_CPU}",
+        f"{TOP_CPU}",
         action="Check whether the CPUs are busy (NodeCPUUsageHigh) or tasks wait for a disk: ps -eo stat,comm | "
         "grep ^D on the node.",
         unit="tasks per core",
@@ -114,7 +115,7 @@ ALERTS: tuple[Alert, ...] = (
         resource="cpu pressure",
         summary="Tasks on {{ $labels.node }} wait for a CPU",
         description=f'On {NODE}, tasks waited for a CPU {{{{ $value | printf "%.1f" }}}} % of the time '
-        f"(threshold <threshold> %).{_TOP_CPU}",
+        f"(threshold <threshold> %).{TOP_CPU}",
         action="Move some of the pods named in the description to other nodes. Raise CPU limits that throttle them.",
         unit="%",
         levels=(Level("warning", 25, "15m"),),
@@ -141,7 +142,7 @@ ALERTS: tuple[Alert, ...] = (
         resource="memory",
         summary="Memory usage on {{ $labels.node }} is high",
         description=f'Memory usage on {NODE} is {{{{ $value | printf "%.1f" }}}} % (threshold <threshold> %).'
-        f"{_TOP_MEMORY}",
+        f"{TOP_MEMORY}",
         action="Check whether the memory of a process named in the description grows. Restart its pod, or set a memory "
         "limit for it.",
         unit="%",
@@ -157,7 +158,7 @@ ALERTS: tuple[Alert, ...] = (
         resource="oom",
         summary="The kernel killed a process on {{ $labels.node }} because memory ran out",
         description=f"On {NODE}, the kernel killed {plural('process', 'processes')} within 5 minutes "
-        f"because memory ran out.{_TOP_MEMORY}",
+        f"because memory ran out.{TOP_MEMORY}",
         action="Run kubectl get pods -A --field-selector spec.nodeName={{ $labels.node }} and look for restarts. "
         "Then look for OOMKilled in kubectl describe pod.",
         levels=(
@@ -172,7 +173,7 @@ ALERTS: tuple[Alert, ...] = (
         resource="memory faults",
         summary="{{ $labels.node }} reads memory pages from disk continuously",
         description=f'{NODE} has {{{{ $value | printf "%.0f" }}}} major page faults a second (threshold <threshold>).'
-        f"{_TOP_MEMORY}",
+        f"{TOP_MEMORY}",
         action="Free memory on the node: move the pods of the processes named in the description to other nodes.",
         unit="faults per second",
         levels=(Level("warning", 500, "15m"),),
@@ -185,7 +186,7 @@ ALERTS: tuple[Alert, ...] = (
         resource="swap",
         summary="Swap usage on {{ $labels.node }} is high",
         description=f'Swap usage on {NODE} is {{{{ $value | printf "%.1f" }}}} % (threshold <threshold> %).'
-        f"{_TOP_MEMORY}",
+        f"{TOP_MEMORY}",
         action="Check with rate(node_vmstat_pswpin[5m]) whether pages are swapped in. If so, move the pods of the "
         "processes named in the description to other nodes.",
         unit="%",
@@ -200,7 +201,7 @@ ALERTS: tuple[Alert, ...] = (
         resource="memory pressure",
         summary="Tasks on {{ $labels.node }} stall because memory is short",
         description=f'On {NODE}, all non-idle tasks waited for memory {{{{ $value | printf "%.1f" }}}} % of the time '
-        f"(threshold <threshold> %).{_TOP_MEMORY}",
+        f"(threshold <threshold> %).{TOP_MEMORY}",
         action="Move a pod of the processes named in the description to another node now, before the kernel kills a "
         "process.",
         unit="%",

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast, get_args
 
 from metricat_hub.config.sections import Section, is_list, mapping
+from metricat_hub.evaluation.measure_texts import first_step, processes
 from metricat_hub.model.durations import format_go_duration, parse_duration
 from metricat_hub.model.measures import BY_NAME, SHORT_NAMES
 from metricat_hub.model.ports import Matcher
@@ -87,6 +88,7 @@ class Threshold:
         shown = {"bytes": "humanize1024", "bytes/second": "humanize1024"}.get(unit, 'printf "%.4g"')
         place = f"{{{{ $labels.node }}}}{_PART}"
         limit = number(self.threshold)
+        action = first_step(self.measure, self.operator)
         return {
             "alert": self.alert,
             "expr": f"({self.measure.expression(window, matchers)}) {self.operator} {limit}",
@@ -96,7 +98,8 @@ class Threshold:
                 **({COOLDOWN: format_go_duration(self.cooldown)} if self.cooldown else {}),
                 "summary": f"{self.measure.title} on {place} is {{{{ $value | {shown} }}}} {unit}",
                 "description": f"{self.measure.title} of {place} is {{{{ $value | {shown} }}}} {unit} "
-                f"(alert if {self.operator} {limit} {unit}).",
+                f"(alert if {self.operator} {limit} {unit}).{processes(self.measure)}",
+                **({"action": action} if action else {}),
             },
         }
 

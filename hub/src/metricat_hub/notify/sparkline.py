@@ -31,6 +31,11 @@ class Trend:
             return None
         return cls(sparkline(values), format_value(min(known), unit), format_value(max(known), unit))
 
+    @property
+    def text(self) -> str:
+        """Return the sparkline with its lowest and its highest value, as one line."""
+        return f"{self.blocks} {self.low} to {self.high}"
+
 
 def sparkline(values: Sequence[float]) -> str:
     """Return one block character for each value, scaled from the lowest to the highest. Equal values get the middle."""

@@ -10,6 +10,7 @@ import pytest
 from metricat_agent.config.yaml_text import read_file
 from metricat_hub.config.sections import ConfigFileError
 from metricat_hub.evaluation import rule_file
+from metricat_hub.evaluation.measure_texts import first_step, processes
 from metricat_hub.evaluation.rules import AlertingRule
 from metricat_hub.evaluation.short_form import OPERATORS
 from metricat_hub.model.measures import MEASURES, SHORT_NAMES
@@ -19,6 +20,8 @@ from support.memory_reader import MemoryReader
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from metricat_hub.model.measures import Measure
 
 
 def rules(folder: Path, text: str) -> list[AlertingRule]:
@@ -58,6 +61,40 @@ rules:
     assert (second.name, second.timing.hold, second.timing.keep_firing) == ("Empty", 90_000, 0)
     assert second.annotations["cooldown"].source == "30m"
     assert second.expression.endswith(" <= 0.5")
+
+
+def test_texts_have_the_processes_and_the_first_step_of_a_shortage(tmp_path: Path) -> None:
+    found = {
+        one.name: one.annotations
+        for one in rules(
+            tmp_path,
+            """
+rules:
+  cpu_usage: {threshold: 80}
+  memory_available_bytes: {threshold: 1e9, operator: "<"}
+  memory_usage: {threshold: 5, operator: "<", name: MemoryUnused}
+  filesystem_usage: {threshold: 80}
+  filesystem_total_bytes: {threshold: 1, operator: "<"}
+""",
+        )
+    }
+    assert "metricat_process_cpu_ratio{node=%q}" in found["CpuUsageHigh"]["description"].source
+    assert found["CpuUsageHigh"]["action"].source.startswith("Stop the processes named in the description")
+    low = found["MemoryAvailableBytesLow"]
+    assert "metricat_process_resident_memory_bytes{node=%q}" in low["description"].source
+    assert low["action"].source.startswith("Check whether the memory")
+    assert "action" not in found["MemoryUnused"]
+    assert found["FilesystemUsageHigh"]["action"].source.startswith("Run du -xh")
+    assert "query" not in found["FilesystemUsageHigh"]["description"].source
+    assert "action" not in found["FilesystemTotalBytesLow"]
+
+
+@pytest.mark.parametrize("measure", MEASURES, ids=lambda one: one.name)
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_the_first_step_names_no_tool_of_kubernetes(measure: Measure, operator: str) -> None:
+    step = first_step(measure, operator)
+    assert not {"kubectl", "pod", "pods", "kubelet"} & set(step.replace(",", "").split())
+    assert "description" not in step or processes(measure)
 
 
 @pytest.mark.parametrize("operator", OPERATORS)

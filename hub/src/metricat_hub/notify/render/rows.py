@@ -20,7 +20,7 @@ def rows(text: AlertText) -> list[tuple[str, str]]:
         found.append(("Value", f"{text.value} (threshold {text.threshold})" if text.threshold else text.value))
     found.append(("Since" if text.status == "firing" else "From", text.since))
     if text.trend:
-        found.append(("Last hour", f"{text.trend.blocks} {text.trend.low} to {text.trend.high}"))
+        found.append(("Last hour", text.trend.text))
     if text.action and text.status == "firing":
         found.append(("First step", one_line(text.action, _MOST)))
     found += [(name, one_line(value, _MOST)) for name, value in text.further.items()]

@@ -40,6 +40,7 @@ def body(notification: Notification, content: Content, most_alerts: int = 0) -> 
                 "value": one.value if one.value - one.value == 0 else None,
                 "valueText": text.value if text else "",
                 "thresholdText": text.threshold if text else "",
+                "trendText": text.trend.text if text and text.trend else "",
                 "activeAt": rfc3339(one.active_at),
             }
         )
