@@ -1,5 +1,6 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { comparedBy, withoutThreshold } from "../src/api/rules";
 import { csv } from "../src/components/export";
 import { sorted } from "../src/components/table";
 import { dateTimes, duration, programOf, quantity } from "../src/i18n/format";
@@ -7,7 +8,7 @@ import { link, match, navigate, parameter, setQuery } from "../src/state/router"
 import { hasWords } from "../src/state/search";
 import { chooseAbsolute, currentRange, seconds, stepOf } from "../src/state/time_range";
 import { contextOf, ranked } from "../src/views/completion";
-import { firings, valueAt } from "../src/views/node_queries";
+import { firings, limitOf, limitsOf, valueAt } from "../src/views/node_queries";
 
 const plain = (text: string): string => text.replaceAll("\u202f", " ");
 
@@ -147,4 +148,33 @@ test("a session has the name of its program and system", () => {
   assert.equal(programOf("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"), "Firefox, Linux");
   assert.equal(programOf("curl/8.14.1"), "curl");
   assert.equal(programOf(""), "");
+});
+
+test("a threshold applies to the nodes that the rule selects", () => {
+  const series = 'metricat:node_cpu_usage:percent{namespace="local",service="metricat",pool';
+  const rule = (query: string, labels = {}) => limitOf({ query, labels: { severity: "warning", ...labels } });
+  const limits = [
+    rule(`${series}!~"database|batch"} >= 90`),
+    rule(`${series}="database"} >= 98 unless metricat:node_pressure_cpu_waiting:percent{pool="database"} < 60`),
+    rule('metricat:node_cpu_usage:percent{node=~"web-\\\\d+"} > 50', { severity: "critical" }),
+    rule('(100 - sum(rate(node_cpu_seconds_total{mode="idle"}[1m]))) > 1e1', { resource: "CPU usage{{ with 1 }}" }),
+  ].flatMap((one) => one ?? []);
+  const of = (node: string, pool: string) =>
+    limitsOf(limits, ["metricat:node_cpu_usage:percent", "CPU usage"], { node, pool }).map(({ value }) => value);
+  assert.deepEqual(of("db-1", "database"), [98, 10]);
+  assert.deepEqual(of("web-1", "web"), [90, 50, 10]);
+  assert.deepEqual(of("b-1", "batch"), [10]);
+  assert.equal(rule("time() - backup_time_seconds > 86400"), null);
+  assert.equal(rule("metricat:node_cpu_usage:percent > 10")?.value, 10);
+});
+
+test("the values of a rule are those left of its comparison", () => {
+  for (const operator of [">", ">=", "<", "<=", "==", "!="])
+    assert.deepEqual(withoutThreshold(`node_load1 ${operator} -1.5`), { expression: "node_load1", threshold: -1.5 });
+  assert.equal(withoutThreshold("a > 1 unless b < 2").threshold, null);
+  assert.equal(
+    comparedBy(['a{pool!~"x"} > 1', 'a{pool!~"x"} > 2', 'a{pool="x"} > 3']),
+    '(a{pool!~"x"}) or (a{pool="x"})',
+  );
+  assert.equal(comparedBy(["a unless b"]), "a unless b");
 });

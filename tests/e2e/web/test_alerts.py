@@ -248,6 +248,17 @@ def test_a_threshold_of_a_pool_is_tried_saved_and_undone(page: Page, hub: HubPro
     page.get_by_role("button", name="Save").click()
     expect(page.locator(".events").last).to_contain_text("green has little memory")
     assert hub.get(path).json["settings"]["pools"] == {"green": {"warning": {"threshold": 1.0}}}
+    # The charts of a node show the thresholds of its own pool only.
+    shown = {}
+    for name in ("web-1", "web-2"):
+        other = page.context.new_page()
+        open_view(other, f"/nodes/{name}?range=15m", hub.key)
+        chart = other.get_by_role("figure", name="Memory", exact=True).locator(".chart-canvas")
+        expect(chart).to_have_attribute("aria-label", re.compile("Threshold Warning"))
+        shown[name] = re.findall(r"Threshold Warning: [^.]+", chart.get_attribute("aria-label") or "")
+        other.close()
+    assert [len(texts) for texts in shown.values()] == [1, 1], shown
+    assert shown["web-1"] != shown["web-2"]
     page.get_by_role("button", name="Undo the last change").click()
     expect(page.locator(".events").last).to_contain_text("restored")
     assert not (hub.get(path).json["settings"] or {}).get("pools")

@@ -125,7 +125,7 @@ export const dryRun = (id: string, body: RuleBody): Promise<DryRun> =>
 export const backtest = (id: string, body: RuleBody, start: string, end: string): Promise<Backtest> =>
   request("POST", `${id ? path(id) : BASE}/backtest`, { body: { rule: body, start, end } });
 
-const COMPARISON = /^([\s\S]*\S)\s*(?:>=|<=|>|<)\s*([-+]?[\d.]+(?:e[-+]?\d+)?)\s*$/i;
+const COMPARISON = /^([\s\S]*?[^\s<>=!])\s*(?:>=|<=|==|!=|>|<)\s*([-+]?[\d.]+(?:e[-+]?\d+)?)\s*$/i;
 
 /** Return an expression without the comparison at its end, and the value that it compares with. */
 export function withoutThreshold(expression: string): { expression: string; threshold: number | null } {
@@ -133,4 +133,12 @@ export function withoutThreshold(expression: string): { expression: string; thre
   // An operator of sets binds less than a comparison: the end is only a part of the expression then.
   if (!left || !value || /\b(?:and|or|unless)\b/.test(left)) return { expression, threshold: null };
   return { expression: left, threshold: Number(value) };
+}
+
+/** Return an expression of the values that rules compare: a rule with settings for pools consists of several. */
+export function comparedBy(expressions: readonly string[]): string {
+  const parts = expressions.map(withoutThreshold);
+  const compared = new Set(parts.filter(({ threshold }) => threshold !== null).map(({ expression }) => expression));
+  if (compared.size === 0) return expressions[0] ?? "";
+  return [...compared].map((one) => `(${one})`).join(" or ");
 }

@@ -9,7 +9,8 @@ import { isDark, language, zone } from "../state/preferences";
 import { chooseAbsolute, zoomOut } from "../state/time_range";
 import { exportCsv, exportPng } from "./export";
 import { Icon } from "./icon";
-import { LEVELS, type Level } from "./severity";
+import { LEVELS, type Level, levelText } from "./severity";
+import { Failed } from "./states";
 
 export interface Series {
   label: string;
@@ -211,13 +212,31 @@ export function Chart(props: ChartProps) {
   );
 }
 
+/** The place of a chart whose query failed. */
+export function FailedChart({ title, error, retry }: { title: string; error: unknown; retry: () => void }) {
+  return (
+    <figure class="chart" aria-label={title}>
+      <figcaption class="chart-head">
+        <h2>{title}</h2>
+      </figcaption>
+      <Failed error={error} retry={retry} />
+    </figure>
+  );
+}
+
 const HEIGHT = 160;
 
-function summary({ series, unit }: ChartProps): string {
-  return series
-    .slice(0, SHOWN_IN_LEGEND)
-    .map(({ label, values }) => `${label}: ${quantity(lastOf(values), unit)}.`)
-    .join(" ");
+/** Return what the canvas shows, for screen readers: the newest values, the thresholds and the alerts. */
+function summary({ series, unit, thresholds = [], spans = [] }: ChartProps): string {
+  return [
+    ...series.slice(0, SHOWN_IN_LEGEND).map(({ label, values }) => `${label}: ${quantity(lastOf(values), unit)}.`),
+    ...thresholds.map(({ level, value }) =>
+      t("chart.threshold", { level: levelText(level), value: quantity(value, unit) }),
+    ),
+    ...spans
+      .slice(0, SHOWN_IN_LEGEND)
+      .map(({ text, from }) => t("chart.alert", { alert: text, time: dateTime(from * 1000) })),
+  ].join(" ");
 }
 
 function lastOf(values: readonly (number | null)[]): number | null {

@@ -128,6 +128,8 @@ export const en = {
   "chart.forecast": "{name}, forecast",
   "disk.read": "read",
   "disk.written": "written",
+  "chart.alert": "Alert {alert} at {time}.",
+  "chart.threshold": "Threshold {level}: {value}.",
   "chart.empty": "No samples in this time range.",
   "busiest.title": "Busiest nodes",
   "busiest.hint":

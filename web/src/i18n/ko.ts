@@ -129,6 +129,8 @@ export const ko: Catalogue = {
   "chart.forecast": "{name} 예측",
   "disk.read": "읽기",
   "disk.written": "쓰기",
+  "chart.alert": "{time} 알림 {alert}.",
+  "chart.threshold": "임계값 {level}: {value}.",
   "chart.empty": "이 시간 범위에 샘플이 없습니다.",
   "busiest.title": "가장 바쁜 노드",
   "busiest.hint":

@@ -3,7 +3,7 @@ import { useMemo } from "preact/hooks";
 import { ApiError } from "../api/client";
 import { interval } from "../api/live";
 import { type Columns, type Many, quoted, ranges } from "../api/prometheus";
-import { Chart } from "../components/chart";
+import { Chart, FailedChart } from "../components/chart";
 import { Icon } from "../components/icon";
 import { LevelIcon } from "../components/severity";
 import { Message, Show } from "../components/states";
@@ -140,11 +140,18 @@ function Charts({ chosen }: { chosen: readonly string[] }) {
     { refresh: relative.value ? Math.max(REFRESH, step * 1000) : 0, keep: true },
   );
   return (
-    <Show of={data} height="40rem">
+    <Show
+      of={data}
+      height="40rem"
+      isEmpty={({ columns }) =>
+        Object.values(columns).every((one) => !(one instanceof ApiError) && one.series.length === 0)
+      }
+      empty={<Message icon="info" title={t("chart.empty")} />}
+    >
       {(found) => (
         <div class="charts">
           {(Object.keys(TITLES) as Measure[]).map((key) => (
-            <Comparison key={key} measure={key} data={found} chosen={chosen} />
+            <Comparison key={key} measure={key} data={found} chosen={chosen} retry={data.reload} />
           ))}
         </div>
       )}
@@ -152,7 +159,14 @@ function Charts({ chosen }: { chosen: readonly string[] }) {
   );
 }
 
-function Comparison({ measure, data, chosen }: { measure: Measure; data: Data; chosen: readonly string[] }) {
+interface ComparisonProps {
+  measure: Measure;
+  data: Data;
+  chosen: readonly string[];
+  retry: () => void;
+}
+
+function Comparison({ measure, data, chosen, retry }: ComparisonProps) {
   const columns = data.columns[measure];
   const { title, ...rest } = TITLES[measure];
   // A node has the same colour in all charts.
@@ -164,7 +178,8 @@ function Comparison({ measure, data, chosen }: { measure: Measure; data: Data; c
       })),
     [columns, chosen],
   );
-  if (columns instanceof ApiError || series.length === 0) return null;
+  if (columns instanceof ApiError) return <FailedChart title={t(title)} error={columns} retry={retry} />;
+  if (series.length === 0) return null;
   return (
     <Chart title={t(title)} times={columns.times} series={series} from={data.range.from} to={data.range.to} {...rest} />
   );

@@ -1,10 +1,10 @@
 // What is not monitored, and why: targets that are down, nodes without samples, and collectors that fail.
 import { type CollectorState, collectors, type Target, targets } from "../api/accounts";
 import { type Level, LevelBadge } from "../components/severity";
-import { Message, Show } from "../components/states";
+import { Failed, Message, Show } from "../components/states";
 import { t } from "../i18n";
 import { dateTime } from "../i18n/format";
-import { type Node, nodes } from "../state/nodes";
+import { type Node, nodes, nodesError, refreshNodes } from "../state/nodes";
 import { useResource } from "../state/resource";
 import { link } from "../state/router";
 import { me } from "../state/session";
@@ -27,7 +27,13 @@ function Scraped() {
   });
   return (
     <Show of={found} height="24rem">
-      {([all, { data }]) => <Found all={all} failing={data.filter((one) => !one.success)} known={nodes.value ?? []} />}
+      {([all, { data }]) =>
+        nodes.value === null && nodesError.value !== null ? (
+          <Failed error={nodesError.value} retry={() => void refreshNodes()} />
+        ) : (
+          <Found all={all} failing={data.filter((one) => !one.success)} known={nodes.value ?? []} />
+        )
+      }
     </Show>
   );
 }

@@ -4,25 +4,28 @@ import { ApiError } from "../api/client";
 import { interval } from "../api/live";
 import type { Columns } from "../api/prometheus";
 import type { Alert } from "../api/types";
-import { Chart, type Series, type Span, type Threshold } from "../components/chart";
+import { Chart, FailedChart, type Series, type Span, type Threshold } from "../components/chart";
 import { Icon } from "../components/icon";
 import { Meter } from "../components/meter";
 import { AlertBadges, LevelBadge, LevelIcon, levelOfSeverity, rankOf } from "../components/severity";
-import { Loading, Message, Show } from "../components/states";
+import { Failed, Loading, Message, Show } from "../components/states";
 import { type Column, type Sorting, Table } from "../components/table";
 import { t } from "../i18n";
 import { dateTime, duration, quantity } from "../i18n/format";
-import { type Node, nodes } from "../state/nodes";
+import { type Node, nodes, nodesError, refreshNodes } from "../state/nodes";
 import { useResource } from "../state/resource";
 import { link, parameter, setQuery } from "../state/router";
 import { currentRange, rangeKey, relative, stepOf, type TimeRange } from "../state/time_range";
 import {
   about,
+  type ChartKey,
+  errorOf,
   type Filesystem,
   type Firing,
   type Forecast,
   firings,
-  type Limits,
+  type Limit,
+  limitsOf,
   type NodeData,
   named,
   type Process,
@@ -63,7 +66,12 @@ export default function NodeView({ parameters }: ViewProps) {
     async (signal) => (ahead > 0 ? readForecasts(name, ahead, signal) : []),
     { refresh: FORECASTS },
   );
-  if (nodes.value === null) return <Loading height="24rem" />;
+  if (nodes.value === null)
+    return nodesError.value === null ? (
+      <Loading height="24rem" />
+    ) : (
+      <Failed error={nodesError.value} retry={() => void refreshNodes()} />
+    );
   const hasData =
     charts.data && !(charts.data.columns.load1 instanceof ApiError) && charts.data.columns.load1.series.length > 0;
   if (node === null && charts.data && !hasData)
@@ -89,7 +97,9 @@ export default function NodeView({ parameters }: ViewProps) {
         {(data) => (
           <Charts
             data={data}
-            limits={limits.data ?? new Map()}
+            limits={limits.data ?? []}
+            own={{ node: name, pool: node?.pool ?? "" }}
+            retry={charts.reload}
             cores={details.data?.cores ?? 0}
             forecasts={forecasts.data ?? []}
             at={at}
@@ -226,7 +236,10 @@ const MODES = ["user", "system", "iowait", "irq", "softirq", "steal", "nice"];
 
 interface ChartsProps {
   data: NodeData;
-  limits: Limits;
+  limits: readonly Limit[];
+  /** The labels of the node, which select its thresholds. */
+  own: { node: string; pool: string };
+  retry: () => void;
   cores: number;
   /** None: the chart of filesystems has no forecast. */
   forecasts: readonly Forecast[];
@@ -234,7 +247,7 @@ interface ChartsProps {
   at: number | null;
 }
 
-function Charts({ data, limits, cores, forecasts, at }: ChartsProps) {
+function Charts({ data, limits, own, retry, cores, forecasts, at }: ChartsProps) {
   const { columns, range } = data;
   const made = useMemo(() => seriesOf(data, forecasts), [data, forecasts]);
   const firing = useMemo(() => firings(columns.firing), [columns]);
@@ -250,8 +263,11 @@ function Charts({ data, limits, cores, forecasts, at }: ChartsProps) {
       thresholds?: readonly Threshold[];
       to?: number;
       times?: readonly number[];
-    } = {},
+    },
+    ...read: readonly ChartKey[]
   ) => {
+    const error = errorOf(...read.map((key) => columns[key]));
+    if (error) return <FailedChart key={title} title={title} error={error} retry={retry} />;
     if (series.length === 0) return null;
     const { subject, ...rest } = options;
     const spans: Span[] = subject ? about(firing, subject) : [];
@@ -270,43 +286,82 @@ function Charts({ data, limits, cores, forecasts, at }: ChartsProps) {
       />
     );
   };
-  const limit = (name: string): readonly Threshold[] => limits.get(`metricat:node_${name}`) ?? [];
-  return (
-    <div class="charts">
-      {chart(t("measure.modes"), "percent", made.modes, {
+  const limit = (recorded: string, measure: string): Threshold[] =>
+    limitsOf(limits, [`metricat:node_${recorded}`, measure], own);
+  const scaled = (found: readonly Threshold[], factor: number): Threshold[] =>
+    factor > 0 ? found.map((one) => ({ ...one, value: one.value * factor })) : [];
+  const memory = made.memory.reduce((sum, { values }) => sum + (values.findLast((value) => value !== null) ?? 0), 0);
+  const charts = [
+    chart(
+      t("measure.modes"),
+      "percent",
+      made.modes,
+      { stacked: true, top: 100, subject: "cpu", thresholds: limit("cpu_usage:percent", "CPU usage") },
+      "modes",
+    ),
+    chart(
+      t("measure.memory"),
+      "bytes",
+      made.memory,
+      {
         stacked: true,
-        top: 100,
-        subject: "cpu",
-        thresholds: limit("cpu_usage:percent"),
-      })}
-      {chart(t("measure.memory"), "bytes", made.memory, { stacked: true, subject: "memory" })}
-      {chart(t("measure.load"), "", made.load, {
+        subject: "memory",
+        thresholds: scaled(limit("memory_usage:percent", "memory usage"), memory / 100),
+      },
+      "used",
+      "buffers",
+      "cached",
+      "free",
+    ),
+    chart(
+      t("measure.load"),
+      "",
+      made.load,
+      {
         subject: "load",
-        thresholds: cores ? limit("load1_per_cpu:ratio").map((one) => ({ ...one, value: one.value * cores })) : [],
-      })}
-      {chart(t("measure.cores"), "percent", made.cores, { top: 100, subject: "cpu" })}
-      {chart(t("measure.network"), "bytes/second", made.network, { subject: "network" })}
-      {chart(t("measure.disk.io"), "bytes/second", made.disks, { subject: "disk" })}
-      {chart(t("measure.disk.util"), "percent", made.util, {
-        top: 100,
-        subject: "disk",
-        thresholds: limit("disk_io_util:percent"),
-      })}
-      {chart(t("measure.disk"), "percent", made.filesystems.series, {
+        thresholds: [...scaled(limit("load1_per_cpu:ratio", ""), cores), ...limit("load1", "load 1")],
+      },
+      "load1",
+      "load5",
+      "load15",
+    ),
+    chart(t("measure.cores"), "percent", made.cores, { top: 100, subject: "cpu" }, "cores"),
+    chart(t("measure.network"), "bytes/second", made.network, { subject: "network" }, "receive", "transmit"),
+    chart(t("measure.disk.io"), "bytes/second", made.disks, { subject: "disk" }, "read", "written"),
+    chart(
+      t("measure.disk.util"),
+      "percent",
+      made.util,
+      { top: 100, subject: "disk", thresholds: limit("disk_io_util:percent", "disk utilization") },
+      "util",
+    ),
+    chart(
+      t("measure.disk"),
+      "percent",
+      made.filesystems.series,
+      {
         top: 100,
         subject: "filesystem",
-        thresholds: limit("filesystem_usage:percent"),
+        thresholds: limit("filesystem_usage:percent", "filesystem usage"),
         times: made.filesystems.times,
         to: made.filesystems.to,
-      })}
-      {chart(t("measure.pressure"), "percent", made.pressure, {
-        subject: "pressure",
-        thresholds: limit("pressure_cpu_waiting:percent"),
-      })}
-      {chart(t("measure.temperature"), "celsius", made.temperature, { subject: "temperature" })}
-      {chart(t("measure.swap"), "bytes", made.swap, { subject: "memory" })}
-    </div>
-  );
+      },
+      "filesystems",
+    ),
+    chart(
+      t("measure.pressure"),
+      "percent",
+      made.pressure,
+      { subject: "pressure", thresholds: limit("pressure_cpu_waiting:percent", "") },
+      "pressureCpu",
+      "pressureMemory",
+      "pressureIo",
+    ),
+    chart(t("measure.temperature"), "celsius", made.temperature, { subject: "temperature" }, "temperature"),
+    chart(t("measure.swap"), "bytes", made.swap, { subject: "memory" }, "swap"),
+  ].filter((one) => one !== null);
+  if (charts.length === 0) return <Message icon="info" title={t("chart.empty")} />;
+  return <div class="charts">{charts}</div>;
 }
 
 function timesOf(...columns: (Columns | ApiError)[]): readonly number[] {

@@ -92,6 +92,11 @@ export async function readNode(
   return { range, columns: await ranges(expressions(node, step, interval), range, step, signal) };
 }
 
+/** Return the error of the first query that failed; null: none. */
+export function errorOf(...columns: (Columns | ApiError)[]): ApiError | null {
+  return columns.find((one) => one instanceof ApiError) ?? null;
+}
+
 /** Return the series of a chart with a name for each. */
 export function named(columns: Columns | ApiError, name: (labels: Record<string, string>) => string): Series[] {
   if (columns instanceof ApiError) return [];
@@ -156,30 +161,75 @@ export function about<T extends { alert: string }>(all: readonly T[], subject: S
   return all.filter(({ alert }) => SUBJECTS[subject].test(alert));
 }
 
-export type Limits = Map<string, Threshold[]>;
+/** A threshold of an alerting rule. */
+export interface Limit extends Threshold {
+  /** The recorded series, or the title of the measure, that the rule compares. */
+  compared: string;
+  /** Matchers of the labels `node` and `pool` in the rule's expression. */
+  matchers: readonly (readonly [label: "node" | "pool", operator: string, value: string])[];
+}
 
-/** Return the thresholds of the alerting rules by the recorded series that they compare. */
-export async function readLimits(signal: AbortSignal): Promise<Limits> {
-  const found: Limits = new Map();
+const NUMBER = "([-+]?(?:\\d+\\.?\\d*|\\.\\d+)(?:e[-+]?\\d+)?)";
+const COMPARED = new RegExp(`^(metricat:\\w+:\\w+)(?:\\{[^}]*\\})? (?:>=?|<=?|==|!=) ${NUMBER}(?![\\w.])`, "i");
+const MEASURED = new RegExp(`^\\([\\s\\S]+\\) (?:>=?|<=?|==|!=) ${NUMBER}$`, "i");
+const MATCHER = /\b(node|pool)(=~|!~|!=|=)"((?:[^"\\]|\\.)*)"/g;
+
+/** Return the threshold of an alerting rule; null: it does not compare a recorded series or a measure. */
+export function limitOf({ query, labels }: Pick<AlertingRule, "query" | "labels">): Limit | null {
+  const [, recorded, value] = COMPARED.exec(query) ?? [];
+  // The label `resource` of a measure's rule starts with the title of the measure.
+  const measured = MEASURED.exec(query)?.[1];
+  const compared = recorded ?? labels["resource"]?.replace(/\{\{[\s\S]*/, "");
+  const number = value ?? measured;
+  if (!compared || number === undefined) return null;
+  return {
+    compared,
+    value: Number(number),
+    level: labels["severity"] === "critical" ? "critical" : "warning",
+    matchers: [...query.matchAll(MATCHER)].map(([, label, operator = "=", text = ""]) => [
+      label as "node" | "pool",
+      operator,
+      text.replace(/\\(.)/g, "$1"),
+    ]),
+  };
+}
+
+/** Return the thresholds that apply to a node, without duplicates. */
+export function limitsOf(
+  all: readonly Limit[],
+  compared: readonly string[],
+  own: { node: string; pool: string },
+): Threshold[] {
+  const found: Threshold[] = [];
+  for (const { compared: name, value, level, matchers } of all) {
+    if (!compared.includes(name)) continue;
+    if (!matchers.every(([label, operator, text]) => isMatched(own[label], operator, text))) continue;
+    if (!found.some((one) => one.value === value && one.level === level)) found.push({ value, level });
+  }
+  return found;
+}
+
+function isMatched(value: string, operator: string, text: string): boolean {
+  let isEqual = value === text;
+  try {
+    if (operator.endsWith("~")) isEqual = new RegExp(`^(?:${text})$`).test(value);
+  } catch {
+    return true; // a regular expression of RE2 that JavaScript does not have, such as (?i)
+  }
+  return operator.startsWith("!") ? !isEqual : isEqual;
+}
+
+/** Return the thresholds of the alerting rules. */
+export async function readLimits(signal: AbortSignal): Promise<Limit[]> {
   let groups: RuleGroup[];
   try {
     const query = { type: "alert", exclude_alerts: "true" };
     groups = (await request<Envelope<{ groups: RuleGroup[] }>>("GET", "/api/v1/rules", { query, signal })).data.groups;
   } catch (error) {
-    if (error instanceof ApiError && error.kind === "missing") return found;
+    if (error instanceof ApiError && error.kind === "missing") return [];
     throw error;
   }
-  for (const rule of groups.flatMap((group) => group.rules as AlertingRule[])) {
-    const compared = /^(metricat:\w+:\w+)\{[^}]*\} >=? ([\d.]+)/.exec(rule.query);
-    if (!compared) continue;
-    const [, name = "", value] = compared;
-    const level: Level = rule.labels["severity"] === "critical" ? "critical" : "warning";
-    const own = found.get(name) ?? [];
-    if (!own.some((one) => one.value === Number(value) && one.level === level))
-      own.push({ value: Number(value), level });
-    found.set(name, own);
-  }
-  return found;
+  return groups.flatMap((group) => (group.rules as AlertingRule[]).flatMap((rule) => limitOf(rule) ?? []));
 }
 
 export interface Filesystem {
@@ -354,6 +404,8 @@ export function processesOf(found: Many<ProcessKey, Point[]>): Process[] {
     .sort((one, other) => other.cpu - one.cpu);
 }
 
+/** Return the points; throw the error of a failed query, so that the view shows it instead of an empty table. */
 function points(found: Point[] | ApiError): Point[] {
-  return found instanceof ApiError ? [] : found;
+  if (found instanceof ApiError) throw found;
+  return found;
 }

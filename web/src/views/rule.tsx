@@ -5,6 +5,7 @@ import { range } from "../api/prometheus";
 import {
   type Backtest,
   backtest,
+  comparedBy,
   type DryRun,
   dryRun,
   type Rule,
@@ -246,6 +247,7 @@ function OwnFields({ body, set }: FieldsProps) {
   const isMeasure = body.expression === undefined;
   return (
     <>
+      {measures.error !== null && <ErrorText error={measures.error} />}
       <Select
         label={t("rule.kind")}
         value={isMeasure ? "measure" : "expression"}
@@ -417,7 +419,7 @@ function TrialResult({ of }: { of: DryRun }) {
 
 function BacktestResult({ of }: { of: Backtest }) {
   const over = { from: Date.parse(of.start) / 1000, to: Date.parse(of.end) / 1000, relative: null };
-  const { expression } = withoutThreshold(of.rules[0]?.rule.expression ?? "");
+  const expression = comparedBy(of.rules.map(({ rule }) => rule.expression));
   const values = useResource(JSON.stringify([expression, of.start, of.end]), (signal) =>
     range(expression, over, undefined, signal),
   );
