@@ -1,4 +1,4 @@
-"""Update of CRDs when the chart is upgraded, and their deletion: Helm itself only installs the CRDs of a chart."""
+"""Update of CRDs at each install and upgrade of the chart, and their deletion. Helm itself only installs CRDs."""
 
 import asyncio
 import sys

@@ -1,1 +1,1 @@
-"""The HTTP interface: decode, authorize, call a use case, encode."""
+"""The HTTP, WebSocket and gRPC interfaces: decode, authorize, call a use case, encode."""
