@@ -95,8 +95,8 @@ class Reason(StrEnum):
     ACCEPTED_WITH_WARNINGS = (
         "AcceptedWithWarnings",
         _accepted(
-            "True: the spec has a deprecated or unknown field, an expression that Metricat cannot parse as PromQL, or a "
-            "critical threshold that is reached before that of the warning.",
+            "True: the spec is valid. It has a deprecated or unknown field, an expression that Metricat cannot parse "
+            "as PromQL, or a critical threshold that is reached before that of the warning.",
             "Correct the field that the message names. The Prometheus Operator decides whether PromQL is valid; see "
             "`RuleRejected`.",
         ),
