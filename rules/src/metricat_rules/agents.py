@@ -103,7 +103,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="MetricatWatchdog",
-        meaning="Always fires, so that a receiver can detect when the chain from Prometheus to the receiver is broken.",
+        meaning="Always fires, so that a receiver can detect when alerts from Prometheus no longer arrive.",
         expr="vector(1)",
         resource="chain",
         summary="The alerting chain works",

@@ -85,9 +85,9 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="NodeHungTasks",
-        meaning="The kernel detected tasks that were blocked for minutes (hung_task, by default 120 s), usually "
-        "because a disk or a file server does not respond, or because of a deadlock in the kernel. Only Linux 6.13 "
-        "and newer count them. For older kernels, install node-problem-detector: it reports the condition "
+        meaning="The kernel detected tasks that were blocked for longer than its limit (hung_task, by default 120 s). "
+        "Usual causes are a disk or a file server that does not respond, and a deadlock in the kernel. Only Linux 6.13 "
+        "and newer count such tasks. For older kernels, install node-problem-detector: it reports the condition "
         "KernelDeadlock (see NodeUnhealthy).",
         expr=f"max by ({KEYS}) (increase(node_kernel_hung_tasks_total{{<selector>}}[15m])) > 0",
         resource="hung tasks",

@@ -122,7 +122,7 @@ ALERTS: tuple[Alert, ...] = (
     Alert(
         name="NodeUnhealthy",
         meaning="A condition of the node reports a problem: the node is not ready, its network is unavailable, or a "
-        "program such as node-problem-detector detected a problem, for example KernelDeadlock or ReadonlyFilesystem. "
+        "program such as node-problem-detector detected a problem. An example is KernelDeadlock. "
         "NodePressureEviction reports DiskPressure, MemoryPressure and PIDPressure. The alert fires only if Prometheus "
         "scrapes kube-state-metrics or the operator.",
         expr=f"max by (node, condition) ({_PROBLEM}) * on (node) group_left (namespace, service, pool) "

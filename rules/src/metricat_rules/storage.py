@@ -70,11 +70,11 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="NodeEvictionNear",
-        meaning="At the current growth rate, a filesystem will soon be so full that the kubelet evicts pods: above "
-        "85 % on the filesystem of the images, and above 90 % on that of /var/lib/kubelet. Both growth "
-        "rates (over the last hour, and over the last 15 minutes) reach that usage within the threshold. In "
-        "addition, the usage is higher than at any time in the day before the last hour. So the alert does "
-        "not fire while the kubelet keeps the usage in bounds by removing unused images.",
+        meaning="At the current growth rate, a filesystem will soon reach the usage at which the kubelet evicts pods. "
+        "This is 85 % on the filesystem of the images, and 90 % on that of /var/lib/kubelet. Both growth rates (over "
+        "the last hour, and over the last 15 minutes) reach the usage within the threshold. In addition, the usage is "
+        "higher than at any time in the day before the last hour. So the alert does not fire while the kubelet keeps "
+        "the usage in bounds by removing unused images.",
         expr=f"{_EVICTION} and {_MARGIN} < min_over_time({_MARGIN}[1d:10m] offset 1h)",
         resource="eviction {{ $labels.mountpoint }}",
         summary="The kubelet on {{ $labels.node }} will soon evict pods, because {{ $labels.mountpoint }} fills up",
@@ -145,7 +145,7 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="NodeFilesystemReadOnly",
-        meaning="A filesystem became read-only. It was writable within the last hour. Usually, the kernel does this "
+        meaning="A filesystem became read-only within the last hour. The kernel usually makes a filesystem read-only "
         "after a disk error.",
         expr=f"max by ({FILESYSTEM}) (node_filesystem_readonly{{<selector>}}) == 1 "
         f"and min by ({FILESYSTEM}) (min_over_time(node_filesystem_readonly{{<selector>}}[1h])) == 0",

@@ -18,12 +18,16 @@ _INDEX_NOTE = """<!-- Generated from the alert catalogue by `make generate`; do 
 The tables list the alerts with their default thresholds and durations. The runbook of each alert has its expression,
 the ways to change it, and the steps to take when it fires."""
 _CHART = (
-    "The chart installs this alert if its value `operator.prometheusRule.enabled` is true. You cannot change the "
-    "threshold and the duration."
+    "The chart installs this alert if its value `operator.prometheusRule.enabled` is true. The chart has no values for "
+    "the threshold and the duration of the alert."
 )
 _HUB = (
     "The hub evaluates this alert if the setting `rules.shipped` is true. To change the alert, send "
     "`PUT /api/alerts/rules/{}`: see [rules of the hub](../hub/rules.md#read-and-change-rules)."
+)
+_WINDOW = (
+    " In them, `[1m]` is the window for the default scrape interval. The window is four scrape intervals, and at least "
+    "1 minute."
 )
 _WHERE = (
     "Set these fields in the MonitoringTarget. To change the alert only for some nodes, set the fields below `alerts` "
@@ -108,11 +112,8 @@ def _recorded(alert: Alert) -> str:
     if not found:
         return ""
     lines = "\n".join(f"{name} =\n  {expr}" for name, expr in found.items())
-    return (
-        "The alert reads these recorded series, directly or through each other. The window of a rate is four scrape "
-        "intervals, at least 1 minute. The expressions show the window for the default interval.\n\n"
-        f"```promql\n{lines}\n```"
-    )
+    window = _WINDOW if any("<window>" in text for text in wanted) else ""
+    return f"The expression needs these recorded series.{window}\n\n```promql\n{lines}\n```"
 
 
 def _how_to_change(alert: Alert) -> str:
