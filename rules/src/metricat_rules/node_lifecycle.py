@@ -135,8 +135,8 @@ ALERTS: tuple[Alert, ...] = (
     ),
     Alert(
         name="NodeCordoned",
-        meaning="The node is cordoned, drained or about to be deleted, or was in the last 5 minutes. The alert also "
-        "fires for up to two hours after such a node is removed. The node is out of service on purpose. "
+        meaning="The node is cordoned, drained or about to be deleted, or was so within the last 5 minutes. The "
+        "alert also fires for up to two hours after such a node is removed. The node is out of service on purpose. "
         f"{_INHIBITION} The alert fires only if Prometheus scrapes kube-state-metrics or the operator.",
         expr=f"{_CORDONED % '5m'} or {_CORDONED % '2h'} "
         'unless on (namespace, service, node) metricat:node_agent:up{namespace="<namespace>",service="<service>"}',

@@ -27,7 +27,8 @@ _FUTURE = 3_600_000
 """A check also reads samples up to these milliseconds in the future, because clocks of targets may be ahead."""
 _DESCRIPTION = """\
 Check, compact, export, import and back up the samples of a hub. `check`, `export` and `backup` work while the hub
-runs. `compact` and `import` require that it is stopped. The samples are in the store of --store.url, or in --data."""
+runs. `compact` and `import` require that the hub is stopped. The samples are in the store of --store.url, or in
+--data."""
 
 
 def add_parser(commands: "Subparsers") -> None:

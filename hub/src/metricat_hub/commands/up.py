@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 _DESCRIPTION = """\
 Run Metricat on this machine: the agent measures, the hub scrapes it, stores the samples and serves the API.
 The command prints the URL. If the hub has no API key yet, and only this machine can reach the hub, the command also
-prints a new API key. Ctrl-C ends it."""
+prints a new API key. Ctrl-C ends the command."""
 
 
 def add_parser(commands: Subparsers) -> None:

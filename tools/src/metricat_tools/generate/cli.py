@@ -14,7 +14,7 @@ _HEAD = """# metricat: every command
 <!-- Generated from cli/src/metricat_cli by `make generate`; do not edit. -->
 
 To install `metricat` and its alias `kubectl metricat`, run `pip install ./rules ./operator ./cli` in a checkout. The
-operator's image also contains the program. A command of another package has a note in its section. To complete
+operator's image also contains the program. A command of another package names this package in its section. To complete
 commands and names with Tab in bash, run `source <(metricat completion bash)`.
 
 `metricat` without a command prints the help, and `metricat --version` prints the version. The exit status is 0 for
