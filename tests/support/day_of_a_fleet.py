@@ -45,14 +45,21 @@ class DayOfAFleet:
     def push(self, start: int, end: int, step: int) -> None:
         """Send the samples of a period."""
         times = range(start, end + 1, step)
-        body = request_1([one for node in POOLS for one in self._series(node, times)])
-        answer = self.hub.post("/api/v1/write", snappy(body), _HEADERS)
-        assert answer.status == 204, answer.body
+        self._send([one for node in POOLS for one in self._series(node, times)])
 
     def push_now(self) -> None:
         """Send samples of the present, so that views of the present are not empty on a slow machine."""
         now = _now()
         self.push(now, now, MINUTE)
+
+    def push_without_labels(self, node: str) -> None:
+        """Send a sample of a node that lacks the labels that the shipped rules select."""
+        labels = {"__name__": "node_load1", "instance": node, "node": node}
+        self._send([Sent(sorted(labels.items()), [(_now(), 1.0)])])
+
+    def _send(self, series: list[Sent]) -> None:
+        answer = self.hub.post("/api/v1/write", snappy(request_1(series)), _HEADERS)
+        assert answer.status == 204, answer.body
 
     def is_busy(self, node: str, at: int) -> bool:
         return node == BUSY and self.busy_from <= at < self.busy_to

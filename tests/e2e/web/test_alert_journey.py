@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import socket
 import ssl
 import subprocess
 import sys
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from playwright.sync_api import expect
 
+from metricat_hub.evaluation.shipped import LABELS
+from metricat_tools.screenshots.camera import FORMS, VIEWS, Camera, Form
 from support.browser import Errors, new_context
 from support.built_page import ensure_page
 from support.certificates import self_signed
@@ -27,18 +29,19 @@ from support.smtp_server import Mailbox, mail_server
 from support.webhook_sink import Sink, webhook_sink
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from playwright.sync_api import Browser, Page
 
 PASSWORD = "correct horse battery"
 ALERT = "BatchJobUsesCPU"
 PROCESS = "batch-job"
-LOAD_SECONDS = 300
+NODE = socket.gethostname()
+LOAD_SECONDS = 900
 """The load ends then, also if the test is killed."""
 CPU_RULE = {
     "name": ALERT,
-    "expression": f'sum by (node) (metricat_process_cpu_ratio{{name="{PROCESS}"}}) > 0.02',
+    "expression": f'sum by (node) (metricat_process_cpu_ratio{{name="{PROCESS}", node="{NODE}"}}) > 0.02',
     "for": "10s",
     "interval": "1s",
     "severity": "warning",
@@ -55,8 +58,9 @@ end = time.monotonic() + {LOAD_SECONDS}
 while time.monotonic() < end:
     pass
 """
-FORMS = (("light", 1280, 800), ("dark", 1280, 800), ("phone", 360, 720))
 PICTURES = os.environ.get("METRICAT_PICTURES", "")
+POOLS = {"build-1": "batch", "db-1": "database", "db-2": "database", "web-1": "web", "web-2": "web", "web-3": "web"}
+"""Further nodes of the pictures, with their pools. One agent has all these names."""
 
 
 @contextmanager
@@ -87,9 +91,12 @@ def slack() -> Iterator[Sink]:
 
 
 @pytest.fixture
-def machine(tmp_path: Path, mailbox: Mailbox, slack: Sink) -> Iterator[HubProcess]:
-    """Run `metricat up` with a receiver by mail and Slack."""
+def machine(
+    tmp_path: Path, mailbox: Mailbox, slack: Sink, agents: dict[str, tuple[subprocess.Popen[bytes], int]]
+) -> Iterator[HubProcess]:
+    """Run `metricat up` with a receiver by mail and Slack, and further nodes."""
     ensure_page()
+    [(_, port), *_] = agents.values()
     channels = {
         "email_configs": [
             {
@@ -106,9 +113,14 @@ def machine(tmp_path: Path, mailbox: Mailbox, slack: Sink) -> Iterator[HubProces
     config = tmp_path / "hub.yaml"
     matcher = f'alertname="{ALERT}"'
     routes = [{"receiver": "on-call", "matchers": [matcher]}]
+    nodes = [
+        {"targets": [f"127.0.0.1:{port}"], "labels": {**LABELS, "node": node, "instance": node, "pool": pool}}
+        for node, pool in POOLS.items()
+    ]
     config.write_text(
         json.dumps(
             {
+                "scrape_configs": [{"job_name": "nodes", "static_configs": nodes}],
                 "receivers": [{"name": "on-call", **channels}, {"name": "nobody"}],
                 "route": {"receiver": "nobody", "group_by": ["alertname"], "group_wait": "1s", "group_interval": "1s"}
                 | {"routes": routes},
@@ -118,35 +130,6 @@ def machine(tmp_path: Path, mailbox: Mailbox, slack: Sink) -> Iterator[HubProces
     options = (f"--config.file={config}", "--collect.interval=1s")
     with running(tmp_path / "data", *options, subcommand=("up",)) as found:
         yield found
-
-
-class Camera:
-    """Takes pictures of a view in each form, if the test writes pictures."""
-
-    def __init__(self, browser: Browser, hub: HubProcess) -> None:
-        self.browser, self.hub = browser, hub
-
-    def take(self, name: str, path: str, *forms: str, ready: str = "") -> None:
-        """Write the pictures of a view once it has data, and `ready` is shown."""
-        if not PICTURES:
-            return
-        for form, width, height in FORMS:
-            if forms and form not in forms:
-                continue
-            scheme = "dark" if form == "dark" else "light"
-            context = new_context(self.browser, self.hub.url, width=width, height=height, scheme=scheme)
-            page = context.new_page()
-            page.goto(f"{path}#key={self.hub.key}")
-            expect(page.locator(".live")).to_have_attribute("data-state", "live")
-            expect(page.locator(".loading")).to_have_count(0)
-            expect(page.locator(".tile, canvas, tbody tr, .figure, .count, form, .entry").first).to_be_visible()
-            if ready:
-                expect(page.get_by_text(ready).first).to_be_visible()
-            file = Path(PICTURES) / f"{name}-{form}.png"
-            page.screenshot(path=file, animations="disabled")
-            if program := shutil.which("pngquant"):
-                subprocess.run([program, "--force", "--ext=.png", "--strip", "64", str(file)], check=True)
-            context.close()
 
 
 def _sign_in(browser: Browser, hub: HubProcess, path: str) -> Page:
@@ -161,6 +144,19 @@ def _sign_in(browser: Browser, hub: HubProcess, path: str) -> Page:
     return page
 
 
+def _silence(hub: HubProcess) -> None:
+    """Silence the alerts of one node for two hours."""
+    ends = (datetime.now(UTC) + timedelta(hours=2)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    silence = {"matchers": ['node="db-2"'], "comment": "A disk is replaced", "ends": ends}
+    made = hub.post("/api/v1/silences", json.dumps(silence).encode(), {"Content-Type": "application/json"})
+    assert made.status == 201, made.body
+
+
+def _take_nothing(name: str, path: str, *, forms: Sequence[Form] = FORMS, ready: str = "") -> None:
+    """Take no picture."""
+    del name, path, forms, ready
+
+
 def _subjects(mailbox: Mailbox) -> list[str]:
     return [str(mail.message["Subject"]) for mail in mailbox.mails]
 
@@ -169,27 +165,25 @@ def _subjects(mailbox: Mailbox) -> list[str]:
 def test_an_alert_from_a_real_load_to_the_history(
     browser: Browser, machine: HubProcess, mailbox: Mailbox, slack: Sink
 ) -> None:
-    node = socket.gethostname()
-    camera = Camera(browser, machine)
+    take = Camera(browser, machine.url, machine.key, Path(PICTURES)).take if PICTURES else _take_nothing
     page = _sign_in(browser, machine, f"/alerts?search={ALERT}")
     errors = Errors(page)
     made = machine.post("/api/v1/alert-rules", json.dumps(CPU_RULE).encode(), {"Content-Type": "application/json"})
     assert made.status == 201, made.body
-    rule = f"/rules/{made.json['id']}?range=15m"
     row = page.get_by_role("row").filter(has_text=ALERT)
     with load():
         expect(row).to_contain_text("Pending")
-        camera.take("alert-pending", f"/alerts?search={ALERT}", "light", ready=ALERT)
+        take("alert-pending", f"/alerts?search={ALERT}", forms=FORMS[:1], ready=ALERT)
         expect(row).to_contain_text("Warning")
         expect(row).not_to_contain_text("Pending")
-        camera.take("alert-firing", f"/alerts?search={ALERT}", "light", ready=ALERT)
+        take("alert-firing", f"/alerts?search={ALERT}", forms=FORMS[:1], ready=ALERT)
         assert eventually(lambda: len(mailbox.mails) > 0)
         [mail, *_] = mailbox.mails
         assert (mail.is_encrypted, mail.user, mail.to) == (True, "metricat", ["ops@example.org"])
         assert ALERT in str(mail.message["Subject"])
         body = mail.message.get_body(("plain",))
         assert body is not None
-        assert f"A batch job uses CPU on {node}." in body.get_content()
+        assert f"A batch job uses CPU on {NODE}." in body.get_content()
         [message, *_] = slack.wait(len)
         assert ALERT in json.dumps(message["attachments"] if "attachments" in message else message["blocks"])
 
@@ -199,12 +193,11 @@ def test_an_alert_from_a_real_load_to_the_history(
         dialog.get_by_role("button", name="Acknowledge").click()
         expect(row).to_contain_text("Acknowledged by ada")
         fingerprint = machine.get("/api/v1/alerts/active", alert=ALERT).json["data"][0]["fingerprint"]
-        camera.take("alert", f"/alerts/{fingerprint}?range=15m", ready="I ask the owner")
-        camera.take("alerts", "/alerts", ready=ALERT)
-        camera.take("fleet", "/")
-        camera.take("node", f"/nodes/{node}?range=15m")
-        camera.take("processes", "/processes", "light", "phone")
-        camera.take("rule", rule, "light", "dark")
+        take("alert", f"/alerts/{fingerprint}?range=15m", ready="I ask the owner")
+        _silence(machine)
+        for name, path in VIEWS.items():
+            if name != "history":
+                take(name, path.format(node=NODE))
     expect(page.get_by_text("No alert")).to_be_visible()
     assert eventually(lambda: any("resolved" in subject.lower() for subject in _subjects(mailbox))), _subjects(mailbox)
     page.goto(f"/alerts?tab=history&range=1h&alert={ALERT}")
@@ -213,10 +206,5 @@ def test_an_alert_from_a_real_load_to_the_history(
     [episode] = machine.get("/api/v1/alerts/history", alert=ALERT).json["data"]
     assert episode["resolved"]
     assert "ada" in episode["acknowledged_by"]
-    camera.take("history", "/alerts?tab=history&range=1h", ready=ALERT)
-    camera.take("compare", f"/compare?nodes={node}&range=15m", "light")
-    camera.take("explore", "/explore?q=sum%20by%20(mode)%20(rate(node_cpu_seconds_total%5B1m%5D))&range=15m", "dark")
-    camera.take("rules", "/rules", "light")
-    camera.take("coverage", "/coverage")
-    camera.take("receivers", "/settings", "light", "phone", ready="on-call")
+    take("history", VIEWS["history"], ready=ALERT)
     assert errors.found == []

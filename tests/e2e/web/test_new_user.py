@@ -195,3 +195,11 @@ def test_the_history_names_who_acknowledged_the_alert_of_last_night(page: Page) 
     expect(row).to_contain_text(PERSON)
     row.get_by_role("link", name=ALERT).click()
     expect(page.locator(".events")).to_contain_text("A cache grows. I restart it.")
+
+
+def test_coverage_names_a_node_whose_series_no_alert_reads(page: Page, day: DayOfAFleet) -> None:
+    day.push_without_labels("bare-1")
+    _open(page, "Coverage")
+    entry = page.get_by_role("list", name="Nodes without alerts").get_by_role("listitem")
+    expect(entry).to_contain_text("bare-1")
+    expect(entry).to_contain_text("Set the labels namespace: local and service: metricat")

@@ -294,3 +294,15 @@ def test_node_without_samples_for_five_minutes_is_down(hub: HubProcess) -> None:
     for node, status in (("late", "up"), ("gone", "down"), ("g.ne", "down")):
         own = found[node]
         assert (own["status"], own["pool"], own["kernel"]) == (status, "old", f"Linux {node}")
+
+
+def test_node_whose_series_lack_labels_has_no_alerts(hub: HubProcess) -> None:
+    now = int(time.time()) * 1000
+    shipped = {"namespace": "local", "service": "metricat"}
+    for node, labels in (("bare", {}), ("half", {"namespace": "local"}), ("full", shipped)):
+        series = {"__name__": "node_load1", "node": node, "instance": node, **labels}
+        body = snappy(request_1([Sent(sorted(series.items()), [(now, 1.0)])]))
+        headers = {"Content-Encoding": "snappy", "Content-Type": "application/x-protobuf"}
+        assert hub.post("/api/v1/write", body, headers).status == 204
+    found = {one["node"]: one["has_alerts"] for one in ok(hub.get("/api/nodes"))["data"]}
+    assert [found[node] for node in ("bare", "half", "full")] == [False, False, True]

@@ -25,6 +25,8 @@ export interface NodeInfo {
   kernel: string;
   architecture: string;
   boot_time: string | null;
+  /** Whether the shipped alerts read the node's series. */
+  has_alerts: boolean;
 }
 
 export interface Page<T> {

@@ -397,6 +397,9 @@ export const en = {
   "coverage.silent": "Nodes without samples",
   "coverage.waiting": "Not scraped yet",
   "coverage.collectors": "Failing collectors",
+  "coverage.alerts": "Nodes without alerts",
+  "coverage.alerts.text":
+    "No shipped alert reads the series of this node. Set the labels namespace: local and service: metricat for its target.",
   "coverage.complete": "All targets and collectors work",
   "coverage.complete.text": "All targets are up, and all collectors succeed.",
   "coverage.silent.text":

@@ -398,6 +398,9 @@ export const ko: Catalogue = {
   "coverage.silent": "샘플이 없는 노드",
   "coverage.waiting": "아직 수집 전",
   "coverage.collectors": "실패한 수집기",
+  "coverage.alerts": "알림 규칙이 없는 노드",
+  "coverage.alerts.text":
+    "기본 알림 규칙이 이 노드의 시계열을 읽지 않습니다. 대상에 namespace: local, service: metricat 레이블을 설정하세요.",
   "coverage.complete": "모두 모니터링 중입니다",
   "coverage.complete.text": "모든 대상이 정상이고 모든 수집기가 성공합니다.",
   "coverage.silent.text": "에이전트가 샘플을 보내지 않습니다. 실행 중인지, 허브에 연결되는지 확인하세요.",

@@ -52,6 +52,7 @@ function Found({ all, failing, known }: FoundProps) {
   const scraped = new Set(all.map(nameOf));
   // Nodes that push samples have no target.
   const silent = known.filter((node) => node.status === "down" && !scraped.has(node.node));
+  const withoutAlerts = known.filter((node) => !node.has_alerts);
   const covered = new Set([
     ...known.filter((node) => node.status === "up").map(({ node }) => node),
     ...all.filter((one) => one.health === "up").map(nameOf),
@@ -62,10 +63,11 @@ function Found({ all, failing, known }: FoundProps) {
     [t("coverage.down"), down.length, "down"],
     [t("coverage.silent"), silent.length, "warning"],
     [t("coverage.waiting"), waiting.length, "pending"],
+    [t("coverage.alerts"), withoutAlerts.length, "warning"],
     [t("coverage.collectors"), failing.length, "warning"],
   ];
   const isCluster = me.value?.monitoring_targets ?? false;
-  const isComplete = down.length + silent.length + failing.length + waiting.length === 0;
+  const isComplete = down.length + silent.length + failing.length + waiting.length + withoutAlerts.length === 0;
   return (
     <>
       {!isCluster && (
@@ -111,6 +113,16 @@ function Found({ all, failing, known }: FoundProps) {
           level: "pending",
           reason: t("coverage.waiting.text"),
           hint: one.scrapeUrl,
+        }))}
+      />
+      <List
+        title={t("coverage.alerts")}
+        rows={withoutAlerts.map((one) => ({
+          key: one.node,
+          node: one.node,
+          level: "warning",
+          reason: t("coverage.alerts.text"),
+          hint: one.instance,
         }))}
       />
       <List

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 
 FILE = "shipped"
 """The name that the API returns as the file of these groups."""
-_NAMESPACE, _TARGET, _SERVICE = "local", "machines", "metricat"
-"""Labels of the series of agents outside of Kubernetes."""
+LABELS = {"namespace": "local", "service": "metricat"}
+"""Labels of the series of agents outside of Kubernetes. The shipped rules read only series with these labels."""
+_TARGET = "machines"
 _WINDOW_INTERVALS = 4
 """The number of scrape intervals in a rate window. One missing scrape must not interrupt a rate."""
 _ALERTS, _HUB_ALERTS = "metricat-alerts", "metricat-hub"
@@ -65,7 +66,7 @@ def shipped_groups(scrape_interval: int, interval: int, overrides: Mapping[str, 
         interval: milliseconds between two evaluations.
         overrides: the user's settings by name of the alert; other alerts have their defaults.
     """
-    scope = _Scope(_NAMESPACE, _TARGET, _SERVICE, _window(scrape_interval))
+    scope = _whole_scope(scrape_interval)
     alerts: dict[str, Any] = {"name": _ALERTS, "rules": []}
     of_hub: dict[str, Any] = {"name": _HUB_ALERTS, "rules": []}
     for alert in SHIPPED.values():
@@ -82,10 +83,15 @@ def shipped_groups(scrape_interval: int, interval: int, overrides: Mapping[str, 
 
 def shipped_alert(alert: Alert, override: Override, scrape_interval: int, interval: int) -> Group:
     """Return a group with the rules of one alert."""
-    scope = _Scope(_NAMESPACE, _TARGET, _SERVICE, _window(scrape_interval))
+    scope = _whole_scope(scrape_interval)
     name = _HUB_ALERTS if alert in HUB_ALERTS else _ALERTS
     group = {"name": name, "rules": _rules(alert, override, scope)}
     return rule_file.parse(rule_file.node_of({"groups": [group]}), FILE, interval)[0]
+
+
+def _whole_scope(scrape_interval: int) -> _Scope:
+    """Return the scope of all nodes."""
+    return _Scope(LABELS["namespace"], _TARGET, LABELS["service"], _window(scrape_interval))
 
 
 def _window(scrape_interval: int) -> int:

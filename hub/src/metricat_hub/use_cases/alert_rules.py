@@ -105,6 +105,7 @@ class AlertRules:
         self._now = now
         self._scrape_interval = scrape_interval
         self._interval = interval
+        self.is_shipped = is_shipped
         self._shipped = alert_rules.SHIPPED if is_shipped else {}
         self._changed = changed
 

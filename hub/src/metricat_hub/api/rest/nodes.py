@@ -14,6 +14,7 @@ from metricat_hub.model.measures import quote
 from metricat_hub.model.ports import Matcher
 from metricat_hub.model.times import rfc3339
 from metricat_hub.use_cases import metric_names
+from metricat_hub.use_cases.rule_coverage import nodes_without_alerts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,6 +69,9 @@ def _nodes(own: Services, read: Read) -> dict[str, types.Node]:
         node = dict(target.labels).get("node", "")
         if node in found and target.health != "unknown":
             found[node].status = target.health
+    if own.alert_rules and own.alert_rules.is_shipped:
+        for name in found.keys() & set(nodes_without_alerts(own.store, now)):
+            found[name].has_alerts = False
     return found
 
 

@@ -77,6 +77,13 @@ class Node(msgspec.Struct):
     kernel: str = ""
     architecture: str = ""
     boot_time: Time | None = None
+    has_alerts: Annotated[
+        bool,
+        Meta(
+            description="Whether the shipped alerts read the node's series. False if the series lack the labels "
+            '`namespace="local"` and `service="metricat"`. True if the hub does not evaluate the shipped alerts.'
+        ),
+    ] = True
 
 
 class Nodes(msgspec.Struct):
