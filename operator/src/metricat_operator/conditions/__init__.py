@@ -1,4 +1,4 @@
-"""The registry of condition types and reasons, and one condition. Pure.
+"""The registry of condition types and reasons, and the class of a condition. Pure.
 
 No other package writes the name of a type or reason as a literal. `make generate` writes the tables of
 docs/troubleshooting.md from this package.
