@@ -39,6 +39,7 @@ class DayOfAFleet:
 
     def __init__(self, hub: HubProcess, end: int) -> None:
         self.hub = hub
+        self.now = end
         self.busy_from = end - 7 * HOUR
         self.busy_to = self.busy_from + BUSY_MINUTES * MINUTE
 

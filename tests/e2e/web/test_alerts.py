@@ -264,6 +264,32 @@ def test_a_threshold_of_a_pool_is_tried_saved_and_undone(page: Page, hub: HubPro
     assert not (hub.get(path).json["settings"] or {}).get("pools")
 
 
+def test_a_new_rule_is_for_one_pool(page: Page, hub: HubProcess) -> None:
+    open_view(page, "/rules/new", hub.key)
+    form = page.get_by_role("form", name="Settings")
+    form.get_by_label("Name").fill("MemoryOfGreen")
+    form.get_by_label("Measure", exact=True).select_option("memory_usage_percent")
+    form.get_by_label("Threshold", exact=True).fill("0")
+    form.get_by_label("Pool").select_option("green")
+    form.get_by_label("For", exact=True).fill("0s")
+    form.get_by_label("Cooldown").fill("30")
+    form.get_by_role("button", name="Save").click()
+    expect(page.get_by_text('pool="green"').first).to_be_visible()
+
+    def nodes() -> list[str]:
+        return [one["node"] for one in hub.get("/api/v1/alerts/active", alert="MemoryOfGreen").json["data"]]
+
+    assert eventually(lambda: nodes() == ["web-2"]), nodes()
+    [rule] = [one for one in hub.get("/api/v1/alert-rules").json["data"] if one["name"] == "MemoryOfGreen"]
+    assert rule["settings"]["cooldown_minutes"] == 30
+    # The message names the processes that use the memory, and what to do.
+    [alert] = hub.get("/api/v1/alerts/active", alert="MemoryOfGreen").json["data"]
+    assert re.search(r"Top processes: .+ \(pid \d+\)", alert["annotations"]["description"])
+    assert alert["annotations"]["action"].startswith("Check whether the memory")
+    headers = {**hub.authorization, "If-Match": "*"}
+    assert send(f"{hub.url}/api/v1/alert-rules/{rule['id']}", headers=headers, method="DELETE").status in (200, 204)
+
+
 @pytest.mark.usefixtures("people", "firing")
 def test_a_viewer_sees_no_button_that_changes_something(browser: Browser, hub: HubProcess) -> None:
     page = _signed_in(browser, hub, "viewer", f"/alerts?search={ALERT}")

@@ -18,6 +18,7 @@ from support.day_of_a_fleet import (
     BUSY,
     BUSY_PERCENT,
     CAUSE,
+    HOUR,
     MINUTE,
     PERSON,
     POOLS,
@@ -185,7 +186,7 @@ def test_a_node_is_silenced_for_work_that_starts_later(page: Page, day: DayOfAFl
     assert (silence["starts"], silence["ends"]) == ("2099-06-01T20:00:00.000Z", "2099-06-02T00:00:00.000Z")
 
 
-def test_the_history_names_who_acknowledged_the_alert_of_last_night(page: Page) -> None:
+def test_the_history_names_who_acknowledged_the_alert_of_last_night(page: Page, day: DayOfAFleet) -> None:
     # A narrow time range of an earlier view must not hide the history.
     page.goto("/nodes/db-1?from=1780300800&to=1780304400")
     _open(page, "Alerts")
@@ -194,7 +195,15 @@ def test_the_history_names_who_acknowledged_the_alert_of_last_night(page: Page) 
     row = page.get_by_role("table").get_by_role("row").filter(has_text=ALERT_NODE)
     expect(row).to_contain_text(PERSON)
     row.get_by_role("link", name=ALERT).click()
-    expect(page.locator(".events")).to_contain_text("A cache grows. I restart it.")
+    expect(page.locator(".events")).to_contain_text("Comment: A cache grows. I restart it.")
+    # The alert leads to the node at that time, with the processes.
+    page.get_by_role("link", name=f"{ALERT_NODE} at that time").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text(ALERT_NODE)
+    expect(page.get_by_role("heading", name="Top processes at")).to_be_visible()
+    fired = day.now - 10 * HOUR + 5 * MINUTE
+    query = {name: int(values[0]) for name, values in parse_qs(urlsplit(page.url).query).items()}
+    assert abs(query["at"] * 1000 - fired) <= 1000
+    assert query["from"] * 1000 < fired < query["to"] * 1000
 
 
 def test_coverage_names_a_node_whose_series_no_alert_reads(page: Page, day: DayOfAFleet) -> None:

@@ -223,6 +223,12 @@ def test_the_page_speaks_korean(browser: Browser, hub: HubProcess) -> None:
     open_view(page, "/", hub.key)
     expect(page.locator("html")).to_have_attribute("lang", "ko")
     expect(page.get_by_role("heading", level=1)).to_have_text("전체 노드")
+    open_view(page, "/rules/new", hub.key)
+    options = page.locator("main option")
+    expect(options.filter(has_text="메모리 사용률")).to_have_count(1)
+    pools_and_operators = re.compile(r"blue|green|[<>=!]=?")
+    others = [one for one in options.all_inner_texts() if not pools_and_operators.fullmatch(one)]
+    assert [one for one in others if not re.search("[가-힣]", one)] == []
     page.get_by_role("button", name="English").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Fleet")
     context.close()

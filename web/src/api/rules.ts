@@ -19,6 +19,8 @@ export interface RuleBody {
   measure?: string;
   operator?: string;
   threshold?: number | null;
+  match?: Labels;
+  cooldown_minutes?: number | null;
   for?: string;
   severity?: string;
   annotations?: Labels;

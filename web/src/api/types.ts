@@ -1,10 +1,11 @@
 // The JSON of the hub's API, as docs/reference/hub-api.md describes it.
+import type { Scope } from "./accounts";
 
 export interface Me {
   name: string;
   kind: "key" | "user" | "anonymous" | string;
   role: "viewer" | "editor" | "admin" | null;
-  scopes: string[];
+  scopes: Scope[];
   label: string | null;
   owner: string | null;
   session: string | null;

@@ -49,6 +49,7 @@ export interface Urgency {
 /** Return a severity in the language of the person. */
 export function severityText(severity: string | null | undefined): string {
   const level = levelOfSeverity(severity);
+  if (severity === "info") return t("level.info");
   return level === "unknown" && severity ? severity : levelText(level);
 }
 

@@ -8,6 +8,11 @@ export type Catalogue = Record<Key, string>;
 
 const CATALOGUES: Record<"en" | "ko", Catalogue> = { en, ko };
 
+const isKey = (key: string): key is Key => key in en;
+
+/** Return the text of a key that the hub names; `other` if the catalogue lacks the key. */
+export const textOr = (key: string, other: string): string => (isKey(key) ? t(key) : other);
+
 /** Return a text in the language of the person. `{name}` in the text is replaced by the value. */
 export function t(key: Key, values: Record<string, string | number> = {}): string {
   const text = CATALOGUES[language.value][key];

@@ -1,6 +1,14 @@
 // One alert: what it means, its value over time, what happened to it, and what to do.
 import { useState } from "preact/hooks";
-import { type AlertEntry, type AlertEvent, activeAlert, type Timeline, timeline } from "../api/alerts";
+import {
+  type AlertEntry,
+  type AlertEvent,
+  activeAlert,
+  type Episode,
+  episodes,
+  type Timeline,
+  timeline,
+} from "../api/alerts";
 import { quoted, range } from "../api/prometheus";
 import { withoutThreshold } from "../api/rules";
 import type { Labels } from "../api/types";
@@ -47,11 +55,7 @@ export default function AlertView({ parameters }: ViewProps) {
     >
       {([alert, events]) => (
         <>
-          {alert ? (
-            <Active alert={alert} reload={found.reload} />
-          ) : (
-            <Resolved name={events?.alert ?? ""} labels={events?.labels ?? {}} />
-          )}
+          {alert ? <Active alert={alert} reload={found.reload} /> : events && <Resolved of={events} />}
           {alert && <Value alert={alert} />}
           <Events events={events?.data ?? []} />
         </>
@@ -60,16 +64,54 @@ export default function AlertView({ parameters }: ViewProps) {
   );
 }
 
-function Resolved({ name, labels }: { name: string; labels: Labels }) {
+/** An alert that is not active: its newest episode, and the node at that time. */
+function Resolved({ of }: { of: Timeline }) {
+  const { alert: name, labels, fingerprint } = of;
+  const node = labels["node"] ?? "";
+  const started = of.data[0]?.episode ?? "";
+  const found = useResource(`${fingerprint} ${started}`, async (signal) => {
+    const query = { alert: name, start: started, end: of.data[0]?.time ?? started, ...(node ? { node } : {}) };
+    return (await episodes(query, signal)).data.find((one) => one.fingerprint === fingerprint) ?? null;
+  });
+  const { summary, description, action } = found.data?.annotations ?? {};
   return (
     <section class="card summary">
       <div class="summary-head">
         <LevelBadge level="ok" text={t("alert.resolved")} />
         <h2>{name}</h2>
       </div>
+      {summary && <p>{summary}</p>}
+      {description && <p class="muted">{description}</p>}
+      {action && (
+        <p>
+          <span class="muted">{t("alert.action")}:</span> {action}
+        </p>
+      )}
       <LabelList labels={labels} />
+      {node && found.data && (
+        <p class="row-actions">
+          <a class="button small" href={nodeLink(node, found.data)}>
+            {t("alert.node.then", { node })}
+          </a>
+        </p>
+      )}
     </section>
   );
+}
+
+/** Seconds before and after an episode that the link to the node shows. */
+const AROUND = 900;
+
+/** Return the address of the node while an episode lasted, with the processes at the time when the alert fired. */
+function nodeLink(node: string, { started, fired, resolved }: Episode): string {
+  const at = Date.parse(fired ?? started) / 1000;
+  const end = resolved ? Date.parse(resolved) / 1000 : at;
+  return link(`/nodes/${encodeURIComponent(node)}`, {
+    range: null,
+    from: String(Math.floor(Date.parse(started) / 1000 - AROUND)),
+    to: String(Math.ceil(Math.max(end, at) + AROUND)),
+    at: String(Math.round(at)),
+  });
 }
 
 function Active({ alert, reload }: { alert: AlertEntry; reload: () => void }) {
@@ -212,6 +254,20 @@ const KINDS = [
   "resolved",
 ] as const;
 
+const DETAILS = [
+  ...(["attempts", "channel", "comment", "error", "expires", "outcome"] as const),
+  ...(["reason", "receiver", "source"] as const),
+];
+
+/** Return a detail of an event with its name. */
+function detail(name: string, text: string): string {
+  const known = DETAILS.find((one) => one === name);
+  const title = known ? t(`detail.${known}`) : name;
+  if (known === "expires") return `${title}: ${dateTime(Number(text))}`;
+  if (known === "outcome" && (text === "delivered" || text === "failed")) return `${title}: ${t(`outcome.${text}`)}`;
+  return `${title}: ${text}`;
+}
+
 function Events({ events }: { events: readonly AlertEvent[] }) {
   if (events.length === 0) return null;
   return (
@@ -222,7 +278,7 @@ function Events({ events }: { events: readonly AlertEvent[] }) {
           const kind = KINDS.find((known) => known === one.kind);
           const details = Object.entries(one.details)
             .filter(([, text]) => text)
-            .map(([name, text]) => `${name} ${text}`);
+            .map(([name, text]) => detail(name, text));
           return (
             <li key={`${one.time} ${one.kind} ${details.join()}`}>
               <Icon name={ICONS[one.kind] ?? "info"} size={14} />

@@ -1,9 +1,8 @@
 // Explore: PromQL queries as a chart and as a table.
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { request } from "../api/client";
 import { interval } from "../api/live";
 import { type Columns, instant, type Point, range as readRange } from "../api/prometheus";
-import type { Labels, Measure, Page } from "../api/types";
+import type { Labels } from "../api/types";
 import { Chart, type Series } from "../components/chart";
 import { exportCsv } from "../components/export";
 import { Choice } from "../components/form";
@@ -15,6 +14,7 @@ import { number } from "../i18n/format";
 import { useResource } from "../state/resource";
 import { parameter, setQuery } from "../state/router";
 import { currentRange, rangeKey, relative, stepOf, type TimeRange } from "../state/time_range";
+import { measureText, readMeasures } from "./measures";
 import { QueryField } from "./query_field";
 
 const MOST_QUERIES = 4;
@@ -117,9 +117,7 @@ export default function Explore() {
 
 /** The measures of the hub, each with its expression. */
 function Measures({ choose }: { choose: (expression: string) => void }) {
-  const measures = useResource("measures", (signal) =>
-    request<Page<Measure>>("GET", "/api/v1/metrics/measures", { signal }),
-  );
+  const measures = useResource("measures", readMeasures);
   return (
     <select
       class="input"
@@ -132,9 +130,9 @@ function Measures({ choose }: { choose: (expression: string) => void }) {
       }}
     >
       <option value="">{t("explore.measures")}</option>
-      {measures.data?.data.map(({ name, title, unit }) => (
-        <option key={name} value={name}>
-          {title} ({unit})
+      {measures.data?.data.map((one) => (
+        <option key={one.name} value={one.name}>
+          {measureText(one)}
         </option>
       ))}
     </select>

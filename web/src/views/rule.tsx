@@ -1,6 +1,5 @@
 // One alert rule: settings in a form, dry run, backtest over the history, and versions.
 import { useState } from "preact/hooks";
-import { request } from "../api/client";
 import { range } from "../api/prometheus";
 import {
   type Backtest,
@@ -19,7 +18,6 @@ import {
   versions,
   withoutThreshold,
 } from "../api/rules";
-import type { Measure } from "../api/types";
 import { Confirm, ErrorText, NotAllowed } from "../components/actions";
 import { Chart, type Span } from "../components/chart";
 import { Field, Select, TextField } from "../components/form";
@@ -34,6 +32,7 @@ import { useResource } from "../state/resource";
 import { link, navigate } from "../state/router";
 import { may } from "../state/session";
 import { currentRange } from "../state/time_range";
+import { measureText, readMeasures } from "./measures";
 import type { ViewProps } from "./registry";
 import { RuleBadge } from "./rules";
 
@@ -241,10 +240,10 @@ interface FieldsProps {
 }
 
 function OwnFields({ body, set }: FieldsProps) {
-  const measures = useResource("measures", (signal) =>
-    request<{ data: Measure[] }>("GET", "/api/v1/metrics/measures", { signal }),
-  );
+  const measures = useResource("measures", readMeasures);
   const isMeasure = body.expression === undefined;
+  const pool = body.match?.["pool"] ?? "";
+  const pools = [...new Set([pool, ...(nodes.value ?? []).map((node) => node.pool)])].filter(Boolean).sort();
   return (
     <>
       {measures.error !== null && <ErrorText error={measures.error} />}
@@ -256,7 +255,7 @@ function OwnFields({ body, set }: FieldsProps) {
           ["expression", t("rule.kind.expression")],
         ]}
         onChange={(kind) => {
-          const { measure: _, operator: __, threshold: ___, expression: ____, ...rest } = body;
+          const { measure: _, operator: __, threshold: ___, expression: ____, match: _____, ...rest } = body;
           // `set` merges; a property that is undefined is not sent.
           set(
             kind === "measure"
@@ -266,6 +265,7 @@ function OwnFields({ body, set }: FieldsProps) {
                   measure: undefined,
                   operator: undefined,
                   threshold: undefined,
+                  match: undefined,
                   expression: "",
                 } as unknown as RuleBody),
           );
@@ -283,7 +283,7 @@ function OwnFields({ body, set }: FieldsProps) {
           <Select
             label={t("rule.measure")}
             value={body.measure ?? ""}
-            options={(measures.data?.data ?? []).map((one) => [one.name, `${one.title} (${one.unit})`] as const)}
+            options={(measures.data?.data ?? []).map((one) => [one.name, measureText(one)] as const)}
             onChange={(measure) => set({ measure })}
           />
           <Select
@@ -297,6 +297,15 @@ function OwnFields({ body, set }: FieldsProps) {
             value={String(body.threshold ?? "")}
             required
             onInput={(text) => set({ threshold: numberOf(text) })}
+          />
+          <Select
+            label={t("filter.pool")}
+            value={pool}
+            options={[["", t("rule.all")], ...pools.map((one) => [one, one] as const)]}
+            onChange={(chosen) => {
+              const { pool: _, ...others } = body.match ?? {};
+              set({ match: chosen ? { ...others, pool: chosen } : others });
+            }}
           />
         </div>
       ) : (
@@ -320,6 +329,12 @@ function OwnFields({ body, set }: FieldsProps) {
           value={body.for ?? ""}
           placeholder="5m"
           onInput={(text) => set({ for: text })}
+        />
+        <TextField
+          label={t("rule.cooldown")}
+          value={String(body.cooldown_minutes ?? "")}
+          placeholder="0"
+          onInput={(text) => set({ cooldown_minutes: numberOf(text) })}
         />
         <Select
           label={t("alert.severity")}

@@ -491,7 +491,7 @@ function OwnAccount() {
         </div>
         <div>
           <dt>{t("user.role")}</dt>
-          <dd>{own?.role ? t(`role.${own.role}`) : own?.scopes.join(", ")}</dd>
+          <dd>{own?.role ? t(`role.${own.role}`) : own?.scopes.map((scope) => t(`scope.${scope}`)).join("; ")}</dd>
         </div>
       </dl>
       {own?.session ? (
