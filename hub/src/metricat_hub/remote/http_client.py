@@ -12,11 +12,11 @@ import threading
 import time
 import zlib
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from metricat_hub import __version__
 
@@ -34,6 +34,10 @@ _USER_AGENT = f"metricat-hub/{__version__}"
 
 class RequestError(Exception):
     """A request failed, or its response is not usable. The message contains the cause."""
+
+
+LEAST_SECRET = 8
+"""The least characters of a secret that errors do not show. Shorter texts can be parts of other words."""
 
 
 class TooLargeResponseError(RequestError):
@@ -116,7 +120,8 @@ class Client:
             while True:
                 connection, is_reused = self._taken(deadline)
                 try:
-                    return self._exchange(connection, (method, self._target(path), body, given), deadline, limit)
+                    response = self._exchange(connection, (method, self._target(path), body, given), deadline, limit)
+                    return self._without_secrets(response, given) if response.status >= 400 else response
                 except (http.client.RemoteDisconnected, ConnectionError):
                     connection.close()
                     if not is_reused:  # the server may have closed an idle connection
@@ -211,6 +216,17 @@ class Client:
             pair = f"{server.username}:{read_secret(server.password_file)}"
             return {"Authorization": f"Basic {base64.b64encode(pair.encode()).decode()}"}
         return {}
+
+    def _without_secrets(self, response: Response, sent: Mapping[str, str]) -> Response:
+        """Return an error without the secrets of the request, because a server can repeat them and the hub logs it."""
+        found = [value for _, value in self.server.headers]
+        found += sent.get("Authorization", "").split()
+        found += [self._url.query, *(value for _, value in parse_qsl(self._url.query))]
+        body = response.body
+        for secret in sorted(found, key=len, reverse=True):
+            if len(secret) >= LEAST_SECRET:
+                body = body.replace(secret.encode(), b"<secret>")
+        return replace(response, body=body)
 
     def _tls(self) -> ssl.SSLContext:
         """Return the TLS context, a new one when a file has changed."""

@@ -210,6 +210,14 @@ def test_each_alertmanager_gets_all_alerts_and_one_is_enough() -> None:
 
 
 def test_secrets_of_a_channel_are_those_in_url_headers_and_body() -> None:
-    own = open_channel(PagerDutyChannel(target(1, username="hub", password=Secret("pass word")), Secret("k" * 32)))
-    assert {"open-sesame", PATH, "pass word", "aHViOnBhc3Mgd29yZA==", "k" * 32} <= set(own.secrets())
+    at = target(
+        1,
+        f"{PATH}?key=let%2Fme-in",
+        username="hub",
+        password=Secret("pass word"),
+        headers=(("X-Token", "token-of-a-header"),),
+    )
+    own = open_channel(PagerDutyChannel(at, Secret("k" * 32)))
+    in_url = {"open-sesame", PATH, "key=let%2Fme-in", "let/me-in"}
+    assert in_url | {"pass word", "aHViOnBhc3Mgd29yZA==", "token-of-a-header", "k" * 32} <= set(own.secrets())
     assert own.shown == "http://127.0.0.1:1"

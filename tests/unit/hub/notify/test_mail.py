@@ -85,6 +85,12 @@ def test_mail_is_sent_after_starttls_and_login(certificate: Path, tmp_path: Path
     assert (mail.is_encrypted, mail.user) == (True, USER)
 
 
+def test_secrets_of_a_channel_include_the_encoded_password() -> None:
+    own = channel(1, username="hub", password=Secret("pass word"))
+    # As AUTH LOGIN and AUTH PLAIN send it.
+    assert {"pass word", "cGFzcyB3b3Jk", "AGh1YgBwYXNzIHdvcmQ="} <= set(own.secrets())
+
+
 def test_mail_is_sent_by_tls_from_the_start(certificate: Path) -> None:
     with mail_server(tls=context(certificate), login=True) as mailbox:
         own = channel(mailbox.port, encryption="tls", username=USER, password=Secret(PASSWORD), **trusting(certificate))

@@ -246,6 +246,17 @@ def test_client_uses_a_connection_again_and_replaces_a_closed_one(receiver: Rece
     assert [one.body for one in receiver.requests] == [b"1", b"2", b"2"]
 
 
+def test_error_that_repeats_the_request_has_no_secret(tmp_path: Path, receiver: Receiver) -> None:
+    token = tmp_path / "token"
+    token.write_text("open-sesame\n")
+    headers = (("X-Scope-OrgID", "tenant-of-a-team"),)
+    at = server(receiver, "/write?key=let%2Fme-in").url
+    client = Client(Server(at, token_file=str(token), headers=headers))
+    receiver.replies = [Reply(500, body=b"no: Bearer open-sesame tenant-of-a-team key=let%2Fme-in let/me-in")]
+    assert client.request("POST", "", b"").text == "no: Bearer <secret> <secret> <secret> <secret>"
+    client.close()
+
+
 def test_secret_is_read_for_each_request(tmp_path: Path, receiver: Receiver) -> None:
     token = tmp_path / "token"
     client = Client(Server(server(receiver, "").url, token_file=str(token)))

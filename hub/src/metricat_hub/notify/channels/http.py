@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import threading
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, unquote, urlsplit
 
 from metricat_hub.model.server import Server, checked_url
 from metricat_hub.notify.outcome import DELIVERED, Outcome
-from metricat_hub.remote.http_client import Client, RequestError, read_secret
+from metricat_hub.remote.http_client import LEAST_SECRET, Client, RequestError, read_secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,11 +89,14 @@ class HttpSender:
         """Return the secrets, including the secret parts of the URL."""
         target = self._target
         found = revealed(target.url, target.token, target.password)
+        found += [value for _, value in target.headers]
         found += [base64.b64encode(f"{target.username}:{one}".encode()).decode() for one in revealed(target.password)]
         for text in revealed(target.url):
             url = urlsplit(text)
             found += [f"{url.path}?{url.query}", url.query, url.path, *url.path.split("/")]
-        return [one for one in found if len(one) >= 8]
+            found += [value for _, value in parse_qsl(url.query)]
+        found += [unquote(one) for one in found]
+        return [one for one in found if len(one) >= LEAST_SECRET]
 
     def close(self) -> None:
         """Close idle connections."""
