@@ -230,7 +230,7 @@ def test_the_page_speaks_korean(browser: Browser, hub: HubProcess) -> None:
     others = [one for one in options.all_inner_texts() if not pools_and_operators.fullmatch(one)]
     assert [one for one in others if not re.search("[가-힣]", one)] == []
     page.get_by_role("button", name="English").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Fleet")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Rule")
     context.close()
 
 
