@@ -9,7 +9,8 @@ All methods block. Asynchronous code calls them in a worker thread. See docs/des
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Literal
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 import numpy as np
 
@@ -120,8 +121,9 @@ class Engine:
     def begin(self, reader: Reader, time_ms: int) -> Round:
         """Begin a round of prepared queries at one time in milliseconds. Prepared queries return no warnings."""
         context = self._context(reader, "", Grid(time_ms, time_ms, 1), LOOKBACK, None, no_check, no_reservation)
-        newest = reader if isinstance(reader, NewestReader) else None
-        batches = reader if isinstance(reader, BatchReader) else None
+        kind_of_reader = type(reader)
+        newest = cast("NewestReader", reader) if _implements(kind_of_reader, NewestReader) else None
+        batches = cast("BatchReader", reader) if _implements(kind_of_reader, BatchReader) else None
         return Round(context, Evaluator(context, context.query), newest, batches)
 
     def range(  # noqa: PLR0913 # what the API's parameters are
@@ -190,6 +192,12 @@ class Engine:
             without_metadata(labels) if drop else labels for labels, drop in zip(value.labels, value.drops, strict=True)
         ]
         return merged(Vector(labels, value.values, value.present, [False] * len(labels)))
+
+
+@lru_cache(maxsize=64)
+def _implements(kind_of_reader: type, protocol: type) -> bool:
+    """Return whether the class has the methods of a protocol. The check takes longer than evaluating most rules."""
+    return issubclass(kind_of_reader, protocol)
 
 
 def _matrix(times: Times, vector: Vector) -> list[Series]:

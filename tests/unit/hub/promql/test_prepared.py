@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 
 from metricat_hub.promql.engine import Engine
@@ -106,6 +107,50 @@ def test_round_forgets_results_of_recorded_metrics_only() -> None:
     assert values() == [[1.0], [1.0]]
     round_.record("x")
     assert values() == [[2.0], [1.0]]
+
+
+@pytest.mark.parametrize(
+    "query", [*QUERIES, "1 / load", "load == load", "load > 0 or zone unless 1 / load < 0", "-load * 2"]
+)
+def test_results_of_unchanged_series_equal_those_evaluated_once(query: str) -> None:
+    source = MemoryReader()
+    values = [0.0, 0.0, -0.0, -0.0, float("nan"), float("nan"), 3.0, 3.0, 3.0, 0.0]
+    for node in range(3):
+        shifted = values[node:] + values[:node]
+        load = [(at * MINUTE, shifted[at // 3]) for at in range(30)]
+        source.add({"__name__": "load", "node": f"n{node}"}, load)
+        source.add({"__name__": "zone", "node": f"n{node}", "zone": "z"}, [(at * MINUTE, 1.0) for at in range(30)])
+        for cpu in "01":
+            total = [(at * MINUTE, float(at // 10)) for at in range(30)]
+            source.add({"__name__": "cpu_total", "node": f"n{node}", "cpu": cpu}, total)
+    assert difference(source, query, [at * MINUTE for at in range(30)]) == ""
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "abs(x)",
+        "clamp(x, 0, 5) * -2 + 1",
+        "max by (node) (x) / on (node) x",
+        "quantile(0.5, x) or sum(x) unless y",
+        "vector(-1) or vector(scalar(x)) or x",
+        'label_replace(-x, "a", "b", "", "") >= bool 1',
+        "increase(x[5m]) > -1",
+    ],
+)
+def test_vector_of_unchanged_series_is_not_computed_again(query: str) -> None:
+    source = MemoryReader()
+    source.add({"__name__": "x", "node": "n"}, [(at * MINUTE, 1.0 if at < 20 else at) for at in range(30)])
+    prepared = Preparation().prepare(query)
+    assert prepared
+    with np.errstate(all="ignore"):
+        before, same, changed = (
+            prepared.evaluate(Engine(Limits()).begin(ColumnReader(source), at * MINUTE)) for at in (10, 12, 22)
+        )
+    assert isinstance(before, Column)
+    assert before.labels
+    assert same is before
+    assert changed is not before
 
 
 class CountingReader(MemoryReader):

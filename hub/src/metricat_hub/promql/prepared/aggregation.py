@@ -8,14 +8,15 @@ import numpy as np
 
 from metricat_hub.promql import aggregates, sums
 from metricat_hub.promql.prepared.columns import MOST_REMEMBERED, NOTHING, Column, LabelSets, Stable
-from metricat_hub.promql.prepared.steps import Step
+from metricat_hub.promql.prepared.steps import OfVector, Step
 from metricat_hub.promql.rollups import quantile
 from metricat_hub.promql.vector import METADATA, Vector
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from metricat_hub.model.samples import Values
     from metricat_hub.promql.nodes import Aggregate
-    from metricat_hub.promql.prepared.steps import Round
     from metricat_hub.promql.vector import Indices
 
 _OF_ONE = frozenset({"avg", "max", "min", "sum"})
@@ -25,32 +26,28 @@ _SPARSE = 4
 """The most cells of the table of all groups, as a multiple of the number of series."""
 
 
-class Aggregation(Step):
+class Aggregation(OfVector):
     """One value for each group of series: `sum`, `quantile` and others."""
 
     __slots__ = (
-        "_child",
         "_counts",
-        "_from",
+        "_grouped",
         "_groups",
         "_node",
         "_order",
-        "_parameter",
         "_places",
         "_stable",
         "_starts",
     )
 
     def __init__(self, node: Aggregate, child: Step, parameter: Step | None) -> None:
-        names = child.names if parameter is None else None
         is_distinct = not node.without and METADATA.isdisjoint(node.labels)
-        can_fail = child.can_fail or (parameter is not None and parameter.can_fail)
-        super().__init__(names, can_fail=can_fail, is_distinct=is_distinct)
+        scalars = () if parameter is None else (parameter,)
+        super().__init__(child, *scalars, can_fail=False, is_distinct=is_distinct)
         self._node = node
-        self._child = child
-        self._parameter = parameter
         self._stable = Stable()
-        self._from: LabelSets | None = None
+        self._grouped: LabelSets | None = None
+        """The labels of the series in the groups."""
         self._groups: LabelSets = ()
         self._order: Indices | None = None
         """The indices of the series in the order of their groups; None: the series are in this order."""
@@ -61,21 +58,19 @@ class Aggregation(Step):
         self._places: Indices | None = None
         """A row of series indices for each group, padded with the number of series; None: the sizes differ too much."""
 
-    def compute(self, round_: Round) -> Column:
+    def of(self, column: Column, scalars: Sequence[Values]) -> Column:
         """Return the value of each group."""
-        parameter = _NO_PARAMETER if self._parameter is None else self._parameter.scalar(round_)
-        column = self._child.column(round_)
         if not len(column.labels):
             return NOTHING
-        if column.labels is not self._from:
+        if column.labels is not self._grouped:
             self._group(column.labels)
-        return Column(self._groups, self._reduced(column.values, parameter))
+        return Column(self._groups, self._reduced(column.values, scalars[0] if scalars else _NO_PARAMETER))
 
     def _group(self, labels: LabelSets) -> None:
         groups, order, starts, in_order = aggregates.groups_of(labels, self._node)
         self._groups = self._stable(groups)
         self._order, self._starts = None if in_order else order, starts
-        self._from = labels if len(labels) <= MOST_REMEMBERED else None
+        self._grouped = labels if len(labels) <= MOST_REMEMBERED else None
         sizes = np.diff(np.append(starts, len(labels)))
         self._counts = sizes.astype(np.float64)
         widest = int(sizes.max())

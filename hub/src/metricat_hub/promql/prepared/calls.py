@@ -10,7 +10,7 @@ import numpy as np
 from metricat_hub.promql import functions, label_functions
 from metricat_hub.promql.nodes import Text, unwrapped
 from metricat_hub.promql.prepared.columns import NOTHING, Column, Derived, LabelSets, all_without_metadata
-from metricat_hub.promql.prepared.steps import Step, names_read_by
+from metricat_hub.promql.prepared.steps import OfVector, Step
 from metricat_hub.promql.vector import Vector
 
 if TYPE_CHECKING:
@@ -21,62 +21,55 @@ if TYPE_CHECKING:
     from metricat_hub.promql.prepared.steps import Round
 
 
-class Mathematical(Step):
+class Mathematical(OfVector):
     """A function of each value, such as `abs`."""
 
-    __slots__ = ("_child", "_dropped", "_function")
+    __slots__ = ("_dropped", "_function")
 
     def __init__(self, node: Call, child: Step) -> None:
-        super().__init__(child.names, can_fail=child.can_fail or not child.is_distinct, is_distinct=True)
+        super().__init__(child, can_fail=not child.is_distinct, is_distinct=True)
         self._function = functions.MATH[node.name]
-        self._child = child
         self._dropped = Derived(all_without_metadata)
 
-    def compute(self, round_: Round) -> Column:
+    def of(self, column: Column, _: Sequence[Values]) -> Column:
         """Return the results."""
-        column = self._child.column(round_)
         if not len(column.labels):
             return NOTHING
         return Column(self._dropped.of(column.labels), self._function(column.values))
 
 
-class Clamped(Step):
+class Clamped(OfVector):
     """The functions `clamp`, `clamp_min` and `clamp_max`."""
 
-    __slots__ = ("_child", "_dropped", "_high", "_low")
+    __slots__ = ("_dropped", "_has_high", "_has_low")
 
     def __init__(self, node: Call, child: Step, bounds: Sequence[Step]) -> None:
-        can_fail = not child.is_distinct or any(one.can_fail for one in (child, *bounds))
-        super().__init__(names_read_by(child, *bounds), can_fail=can_fail, is_distinct=True)
-        self._child = child
-        self._low = None if node.name == "clamp_max" else bounds[0]
-        self._high = None if node.name == "clamp_min" else bounds[-1]
+        super().__init__(child, *bounds, can_fail=not child.is_distinct, is_distinct=True)
+        self._has_low = node.name != "clamp_max"
+        self._has_high = node.name != "clamp_min"
         self._dropped = Derived(all_without_metadata)
 
-    def compute(self, round_: Round) -> Column:
+    def of(self, column: Column, bounds: Sequence[Values]) -> Column:
         """Return the clamped values; an empty vector for an empty range."""
-        column = self._child.column(round_)
-        low = np.array([-np.inf]) if self._low is None else self._low.scalar(round_)
-        high = np.array([np.inf]) if self._high is None else self._high.scalar(round_)
+        low = bounds[0] if self._has_low else np.array([-np.inf])
+        high = bounds[-1] if self._has_high else np.array([np.inf])
         if not len(column.labels) or bool((high < low)[0]):
             return NOTHING
         return Column(self._dropped.of(column.labels), functions.clamped(column.values, low, high))
 
 
-class Relabelled(Step):
+class Relabelled(OfVector):
     """The functions `label_replace` and `label_join`."""
 
-    __slots__ = ("_changed", "_child")
+    __slots__ = ("_changed",)
 
     def __init__(self, node: Call, child: Step) -> None:
-        super().__init__(child.names)
+        super().__init__(child)
         texts = [argument.value for argument in map(unwrapped, node.arguments[1:]) if isinstance(argument, Text)]
-        self._child = child
         self._changed = Derived(partial(_relabelled, node.name, texts))
 
-    def compute(self, round_: Round) -> Column:
+    def of(self, column: Column, _: Sequence[Values]) -> Column:
         """Return the vector with changed labels."""
-        column = self._child.column(round_)
         return Column(self._changed.of(column.labels), column.values)
 
 
@@ -88,49 +81,50 @@ def _relabelled(name: str, texts: Sequence[str], labels: LabelSets) -> LabelSets
     return tuple(label_functions.replaced(vector, *texts).labels)
 
 
-class Absent(Step):
+class Absent(OfVector):
     """The function `absent`."""
 
-    __slots__ = ("_child", "_labels")
+    __slots__ = ("_labels",)
 
     def __init__(self, node: Call, child: Step) -> None:
-        super().__init__(child.names, can_fail=child.can_fail, is_distinct=True)
-        self._child = child
+        super().__init__(child, can_fail=False, is_distinct=True)
         self._labels: LabelSets = (label_functions.absent_labels(unwrapped(node.arguments[0])),)
 
-    def compute(self, round_: Round) -> Column:
+    def of(self, column: Column, _: Sequence[Values]) -> Column:
         """Return 1 if the vector is empty, otherwise an empty vector."""
-        return NOTHING if len(self._child.column(round_).labels) else Column(self._labels, np.ones(1))
+        return NOTHING if len(column.labels) else Column(self._labels, np.ones(1))
 
 
-class AsScalar(Step):
+class AsScalar(OfVector):
     """The function `scalar`."""
 
-    __slots__ = ("_child",)
+    __slots__ = ()
 
     def __init__(self, child: Step) -> None:
-        super().__init__(child.names, can_fail=child.can_fail)
-        self._child = child
+        super().__init__(child, can_fail=False)
 
-    def compute(self, round_: Round) -> Values:
+    def of(self, column: Column, _: Sequence[Values]) -> Values:
         """Return the value of the only series; NaN if there is not exactly one."""
-        column = self._child.column(round_)
         return column.values if len(column.labels) == 1 else np.array([np.nan])
 
 
 class AsVector(Step):
     """The function `vector`."""
 
-    __slots__ = ("_child",)
+    __slots__ = ("_child", "_last")
     _LABELS: LabelSets = ((),)
 
     def __init__(self, child: Step) -> None:
         super().__init__(child.names, can_fail=child.can_fail, is_distinct=True)
         self._child = child
+        self._last = NOTHING
 
     def compute(self, round_: Round) -> Column:
         """Return the scalar as a series without labels."""
-        return Column(self._LABELS, self._child.scalar(round_))
+        value = self._child.scalar(round_)
+        if value is not self._last.values:
+            self._last = Column(self._LABELS, value)
+        return self._last
 
 
 class Now(Step):

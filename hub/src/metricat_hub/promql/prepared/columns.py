@@ -25,6 +25,8 @@ LabelSets: TypeAlias = "tuple[Labels, ...]"
 """The labels of each series of a vector."""
 MOST_REMEMBERED: Final = 50_000
 """The most labels that are cached. Those of longer vectors are computed each time, to limit memory."""
+MOST_KEPT_VALUES: Final = 1000
+"""The most values of a vector that is cached. Longer ones are computed each time, to limit memory."""
 
 
 @dataclass(slots=True)
@@ -54,6 +56,29 @@ class Stable:
                 return self._last
             self._last = found if len(found) <= MOST_REMEMBERED else ()
             return found
+        return self._last
+
+
+class Unchanged:
+    """Returns the previous vector if labels and values are the same, so that later steps return their last results."""
+
+    __slots__ = ("_bits", "_last")
+
+    def __init__(self) -> None:
+        self._last = NOTHING
+        self._bits = b""
+        """The values of the last vector. Equal bits are equal values, also of NaN."""
+
+    def of(self, column: Column) -> Column:
+        """Return an equal vector: that of the last call if nothing has changed."""
+        values = column.values
+        if len(values) > MOST_KEPT_VALUES:
+            return column
+        bits = values.tobytes()
+        if column.labels is not self._last.labels or bits != self._bits:
+            # The values may be a part of a large array, which the copy does not keep in memory.
+            self._last = column if values.base is None else Column(column.labels, values.copy())
+            self._bits = bits
         return self._last
 
 

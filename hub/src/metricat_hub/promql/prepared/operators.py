@@ -20,30 +20,42 @@ from metricat_hub.promql.prepared.columns import (
     all_without_metadata,
     check_distinct,
 )
-from metricat_hub.promql.prepared.steps import Constant, Step, names_read_by
+from metricat_hub.promql.prepared.steps import OfTwoVectors, OfVector, Step, names_read_by
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from metricat_hub.model.samples import Values
     from metricat_hub.promql.nodes import Binary
     from metricat_hub.promql.prepared.steps import Round
     from metricat_hub.promql.vector import Indices
 
 
-class Negated(Step):
-    """The unary minus."""
+class Negated(OfVector):
+    """The unary minus of a vector."""
 
-    __slots__ = ("_child", "_dropped")
+    __slots__ = ("_dropped",)
 
     def __init__(self, child: Step) -> None:
-        super().__init__(child.names, can_fail=child.can_fail or not child.is_distinct, is_distinct=True)
-        self._child = child
+        super().__init__(child, can_fail=not child.is_distinct, is_distinct=True)
         self._dropped = Derived(all_without_metadata)
 
-    def compute(self, round_: Round) -> Column | Values:
+    def of(self, column: Column, _: Sequence[Values]) -> Column:
+        """Return the negative values."""
+        return Column(self._dropped.of(column.labels), -column.values)
+
+
+class NegatedScalar(Step):
+    """The unary minus of a scalar."""
+
+    __slots__ = ("_child",)
+
+    def __init__(self, child: Step) -> None:
+        super().__init__(child.names, can_fail=child.can_fail)
+        self._child = child
+
+    def compute(self, round_: Round) -> Values:
         """Return the negative value."""
-        value = self._child.value(round_)
-        if isinstance(value, Column):
-            return Column(self._dropped.of(value.labels), -value.values)
         return -self._child.scalar(round_)
 
 
@@ -65,47 +77,34 @@ class OfScalars(Step):
         return functions.arithmetic(self._operator, left, right)
 
 
-class OfVectorAndScalar(Step):
+class OfVectorAndScalar(OfVector):
     """An operator between a vector and a scalar, on either side."""
 
     __slots__ = (
         "_compares",
-        "_constant",
         "_dropped",
         "_node",
         "_operation",
         "_rows",
-        "_scalar",
-        "_vector",
         "_vector_left",
     )
 
     def __init__(self, node: Binary, vector: Step, scalar: Step, *, vector_left: bool) -> None:
         compares = node.operator in COMPARISONS and not node.return_bool
-        fails = vector.can_fail or scalar.can_fail or not (compares or vector.is_distinct)
-        super().__init__(names_read_by(vector, scalar), can_fail=fails, is_distinct=not compares or vector.is_distinct)
+        is_distinct = not compares or vector.is_distinct
+        super().__init__(vector, scalar, can_fail=not (compares or vector.is_distinct), is_distinct=is_distinct)
         self._node = node
         self._compares = node.operator in COMPARISONS
         self._operation = functions.operation(node.operator)
-        self._vector, self._scalar = vector, scalar
-        self._constant = (
-            scalar.constant if isinstance(scalar, Constant) and isinstance(scalar.constant, np.ndarray) else None
-        )
         self._vector_left = vector_left
         self._rows = Rows()
         self._dropped = Derived(all_without_metadata)
 
-    def compute(self, round_: Round) -> Column:
+    def of(self, vector: Column, scalars: Sequence[Values]) -> Column:
         """Return the result for each series; for a comparison without `bool`, the series for which it is true."""
-        scalar = self._constant
-        if scalar is not None:
-            vector = self._vector.column(round_)
-        elif self._vector_left:
-            vector, scalar = self._vector.column(round_), self._scalar.scalar(round_)
-        else:
-            scalar, vector = self._scalar.scalar(round_), self._vector.column(round_)
         if not vector.labels:
             return NOTHING
+        [scalar] = scalars
         left, right = (vector.values, scalar) if self._vector_left else (scalar, vector.values)
         found = self._operation(left, right)
         if not self._compares:
@@ -126,30 +125,28 @@ class _Pairs:
     is_distinct: bool
 
 
-class OfVectors(Step):
+class OfVectors(OfTwoVectors):
     """An arithmetic operator or a comparison between two vectors, without `fill`."""
 
-    __slots__ = ("_from", "_left", "_node", "_pairs", "_right", "_rows", "_stable")
+    __slots__ = ("_matched", "_node", "_pairs", "_rows", "_stable")
 
     def __init__(self, node: Binary, left: Step, right: Step) -> None:
         matching = node.matching
         of_all_labels = matching.cardinality == "one-to-one" and not matching.on and not matching.labels
         is_distinct = of_all_labels and left.is_distinct and right.is_distinct
-        can_fail = left.can_fail or right.can_fail or not is_distinct
-        super().__init__(names_read_by(left, right), can_fail=can_fail, is_distinct=is_distinct)
+        super().__init__(left, right, can_fail=not is_distinct, is_distinct=is_distinct)
         self._node = node
-        self._left, self._right = left, right
-        self._from: tuple[LabelSets, LabelSets] | None = None
+        self._matched: tuple[LabelSets, LabelSets] | None = None
+        """The labels of the vectors in `pairs`."""
         self._pairs = _Pairs(None, None, (), is_distinct=True)
         self._stable = Stable()
         self._rows = Rows()
 
-    def compute(self, round_: Round) -> Column:
+    def of(self, left: Column, right: Column, round_: Round) -> Column:
         """Return the result of each matching pair of series; for a comparison without `bool`, only of true pairs."""
-        left, right = self._left.column(round_), self._right.column(round_)
         if not len(left.labels) or not len(right.labels):
             return NOTHING
-        known = self._from
+        known = self._matched
         if known is None or left.labels is not known[0] or right.labels is not known[1]:
             self._match(left.labels, right.labels, round_)
         pairs, node = self._pairs, self._node
@@ -174,21 +171,20 @@ class OfVectors(Step):
         known = self._stable(labels)
         is_distinct = len(set(known)) == len(known)
         self._pairs = _Pairs(_in_order(one, len(left)), _in_order(other, len(right)), known, is_distinct)
-        self._from = (left, right) if len(left) + len(right) <= MOST_REMEMBERED else None
+        self._matched = (left, right) if len(left) + len(right) <= MOST_REMEMBERED else None
 
 
-class Intersection(Step):
+class Intersection(OfTwoVectors):
     """The set operators `and` and `unless`."""
 
-    __slots__ = ("_chosen", "_from", "_intersects", "_labels", "_left", "_matching", "_right", "_stable")
+    __slots__ = ("_chosen", "_intersects", "_labels", "_matched", "_matching", "_stable")
 
     def __init__(self, node: Binary, left: Step, right: Step) -> None:
-        can_fail = left.can_fail or right.can_fail
-        super().__init__(names_read_by(left, right), can_fail=can_fail, is_distinct=left.is_distinct)
+        super().__init__(left, right, can_fail=False, is_distinct=left.is_distinct)
         self._matching = node.matching
         self._intersects = node.operator == "and"
-        self._left, self._right = left, right
-        self._from: tuple[LabelSets, LabelSets] | None = None
+        self._matched: tuple[LabelSets, LabelSets] | None = None
+        """The labels of the vectors from which `chosen` was computed."""
         self._chosen: Indices | None = None
         self._labels: LabelSets = ()
         self._stable = Stable()
@@ -203,7 +199,11 @@ class Intersection(Step):
         right = self._right.column(round_)
         if not len(right.labels):
             return NOTHING if self._intersects else left
-        known = self._from
+        return self.kept(left, right, round_)
+
+    def of(self, left: Column, right: Column, _: Round) -> Column:
+        """Return the left series with or without a match, of vectors that are not empty."""
+        known = self._matched
         if known is None or left.labels is not known[0] or right.labels is not known[1]:
             one, other, count = binary.match_groups(left.labels, right.labels, self._matching)
             found = np.zeros(count, dtype=bool)
@@ -212,32 +212,31 @@ class Intersection(Step):
             self._chosen = _in_order(chosen, len(left.labels))
             self._labels = left.labels if self._chosen is None else self._stable([left.labels[i] for i in chosen])
             total = len(left.labels) + len(right.labels)
-            self._from = (left.labels, right.labels) if total <= MOST_REMEMBERED else None
+            self._matched = (left.labels, right.labels) if total <= MOST_REMEMBERED else None
         return left if self._chosen is None else Column(self._labels, left.values[self._chosen])
 
 
-class Union(Step):
+class Union(OfTwoVectors):
     """The set operator `or`."""
 
-    __slots__ = ("_from", "_labels", "_left", "_matching", "_right", "_rows", "_stable")
+    __slots__ = ("_labels", "_matched", "_matching", "_rows", "_stable")
 
     def __init__(self, node: Binary, left: Step, right: Step) -> None:
-        super().__init__(names_read_by(left, right), is_distinct=left.is_distinct and right.is_distinct)
+        super().__init__(left, right, is_distinct=left.is_distinct and right.is_distinct)
         self._matching = node.matching
-        self._left, self._right = left, right
-        self._from: tuple[LabelSets, LabelSets] | None = None
+        self._matched: tuple[LabelSets, LabelSets] | None = None
+        """The labels of the vectors from which `rows` was computed."""
         self._rows: Indices = np.empty(0, np.intp)
         self._labels: LabelSets = ()
         self._stable = Stable()
 
-    def compute(self, round_: Round) -> Column:
+    def of(self, left: Column, right: Column, _: Round) -> Column:
         """Return the left series, and the right series without a match on the left side."""
-        left, right = self._left.column(round_), self._right.column(round_)
         if not len(left.labels):
             return right
         if not len(right.labels):
             return left
-        known = self._from
+        known = self._matched
         if known is None or left.labels is not known[0] or right.labels is not known[1]:
             one, other, count = binary.match_groups(left.labels, right.labels, self._matching)
             found = np.zeros(count, dtype=bool)
@@ -246,7 +245,7 @@ class Union(Step):
             self._labels = self._stable(left.labels + tuple(right.labels[i] for i in self._rows))
             check_distinct(self._labels)
             total = len(left.labels) + len(right.labels)
-            self._from = (left.labels, right.labels) if total <= MOST_REMEMBERED else None
+            self._matched = (left.labels, right.labels) if total <= MOST_REMEMBERED else None
         if not len(self._rows):
             return left
         return Column(self._labels, np.concatenate([left.values, right.values[self._rows]]))

@@ -95,7 +95,10 @@ class Preparation:
             case Selector(modifier=""):
                 return Selection(node)
             case Negation():
-                return operators.Negated(self._step(node.expression))
+                child = self._step(node.expression)
+                if isinstance(child, Constant) and not isinstance(child.constant, str):
+                    return Constant(-child.constant)
+                return (operators.NegatedScalar if kind(node) == "scalar" else operators.Negated)(child)
             case Aggregate() if node.operator in REDUCTIONS:
                 parameter = None if node.parameter is None else self._step(node.parameter)
                 return Aggregation(node, self._step(node.expression), parameter)

@@ -9,7 +9,7 @@ import numpy as np
 from metricat_hub.model.labels import NAME
 from metricat_hub.model.ports import Hints, NewestSamples, SampleBlocks
 from metricat_hub.model.samples import is_sample
-from metricat_hub.promql.prepared.columns import NOTHING, Column, Derived, Rows, Stable, all_without_metadata
+from metricat_hub.promql.prepared.columns import NOTHING, Column, Derived, Rows, Stable, Unchanged, all_without_metadata
 from metricat_hub.promql.prepared.steps import General, Step
 from metricat_hub.promql.rollups import OF_ONE_WINDOW, ROLLUPS, of_one_window
 from metricat_hub.promql.windows import merge_blocks, of_blocks
@@ -40,7 +40,7 @@ def names_of(matchers: Sequence[Matcher]) -> frozenset[str] | None:
 class Selection(Step):
     """The newest sample of each series within the lookback period."""
 
-    __slots__ = ("_general", "_node", "_rows", "_stable")
+    __slots__ = ("_general", "_node", "_rows", "_stable", "_unchanged")
 
     def __init__(self, node: Selector) -> None:
         names = names_of(node.matchers)
@@ -49,6 +49,7 @@ class Selection(Step):
         self._stable = Stable()
         self._rows = Rows()
         self._general = General(node)
+        self._unchanged = Unchanged()
 
     def compute(self, round_: Round) -> Column:
         """Return the newest samples, without staleness markers."""
@@ -58,15 +59,17 @@ class Selection(Step):
             usage = context.usage
             column = round_.newest.newest(node.matchers, end - context.lookback + 1, end, usage)
             if column is not None:
-                if column.labels:
-                    usage.limits.check_series(len(column.labels))
-                    usage.read(len(column.labels))
-                return column
+                if not column.labels:
+                    return column
+                usage.limits.check_series(len(column.labels))
+                usage.read(len(column.labels))
+                return self._unchanged.of(column)
         found = self._read(round_)
         if isinstance(found, NewestSamples):
             if not len(found.values):
                 return NOTHING
-            return self._rows.chosen(self._stable(found.labels), found.values, is_sample(found.values))
+            column = self._rows.chosen(self._stable(found.labels), found.values, is_sample(found.values))
+            return self._unchanged.of(column)
         return self._general.column(round_)  # the query has these samples already
 
     def _read(self, round_: Round) -> Sequence[Series]:
@@ -211,7 +214,7 @@ class Rollup(Step):
 
     __slots__ = (
         *("_argument", "_dropped", "_general", "_labels", "_name", "_place", "_places"),
-        *("_rows", "_scalars", "_shared", "_stable"),
+        *("_rows", "_scalars", "_shared", "_stable", "_unchanged"),
     )
 
     def __init__(
@@ -226,6 +229,7 @@ class Rollup(Step):
         self._scalars = scalars
         self._stable = Stable()
         self._rows = Rows()
+        self._unchanged = Unchanged()
         self._dropped = Derived(all_without_metadata)
         self._general = General(node)
         self._shared = shared
@@ -259,7 +263,10 @@ class Rollup(Step):
         return self._named(self._rows.chosen(self._stable(found.labels), values, present))
 
     def _named(self, result: Column) -> Column:
-        return result if self._name in _KEEP_NAMES else Column(self._dropped.of(result.labels), result.values)
+        """Return the result without metric names, unless the function keeps them."""
+        if self._name not in _KEEP_NAMES:
+            result = Column(self._dropped.of(result.labels), result.values)
+        return self._unchanged.of(result)
 
     def _chosen(self, result: Result) -> Column:
         """Return the series of this selector from those of several selectors."""

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
-from metricat_hub.promql.prepared.columns import NOTHING, Column, Rows, Stable
+from metricat_hub.promql.prepared.columns import MOST_KEPT_VALUES, NOTHING, Column, Rows, Stable, Unchanged
 from metricat_hub.promql.vector import Vector
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from metricat_hub.model.ports import BatchReader, Matcher
     from metricat_hub.model.samples import Values
     from metricat_hub.promql.context import Context
@@ -107,23 +109,90 @@ class Step(ABC):
         return value
 
 
+class OfVector(Step):
+    """A step whose value depends only on a vector and scalars.
+
+    While the vector is the same object and the scalars are constants, the step returns its last value.
+    """
+
+    __slots__ = ("_child", "_constants", "_from", "_last", "_scalars")
+
+    def __init__(self, child: Step, *scalars: Step, can_fail: bool = True, is_distinct: bool = False) -> None:
+        can_fail = can_fail or child.can_fail or any(one.can_fail for one in scalars)
+        super().__init__(names_read_by(child, *scalars), can_fail=can_fail, is_distinct=is_distinct)
+        self._child = child
+        self._scalars = scalars
+        constants = [one.constant for one in scalars if isinstance(one, Constant) and not isinstance(one.constant, str)]
+        self._constants = constants if len(constants) == len(scalars) else None
+        self._from: Column | None = None
+        self._last: Value = NOTHING
+
+    @abstractmethod
+    def of(self, column: Column, scalars: Sequence[Values]) -> Value:
+        """Return the value for a vector and scalars."""
+
+    def compute(self, round_: Round) -> Value:
+        """Return the value at the time of the round."""
+        column = self._child.column(round_)
+        if self._constants is None:
+            return self.of(column, [one.scalar(round_) for one in self._scalars])
+        if column is not self._from:
+            self._from = None
+            self._last = self.of(column, self._constants)
+            self._from = column if len(column.labels) <= MOST_KEPT_VALUES else None
+        return self._last
+
+
+class OfTwoVectors(Step):
+    """A step whose value depends only on two vectors. While they are the same objects, it returns its last value."""
+
+    __slots__ = ("_from_left", "_from_right", "_last", "_left", "_right")
+
+    def __init__(self, left: Step, right: Step, *, can_fail: bool = True, is_distinct: bool = False) -> None:
+        can_fail = can_fail or left.can_fail or right.can_fail
+        super().__init__(names_read_by(left, right), can_fail=can_fail, is_distinct=is_distinct)
+        self._left, self._right = left, right
+        self._from_left: Column | None = None
+        self._from_right: Column | None = None
+        self._last = NOTHING
+
+    @abstractmethod
+    def of(self, left: Column, right: Column, round_: Round) -> Column:
+        """Return the value for two vectors."""
+
+    def compute(self, round_: Round) -> Column:
+        """Return the value at the time of the round."""
+        return self.kept(self._left.column(round_), self._right.column(round_), round_)
+
+    def kept(self, left: Column, right: Column, round_: Round) -> Column:
+        """Return the value for two vectors: the last one if they have not changed."""
+        if left is not self._from_left or right is not self._from_right:
+            self._from_left = self._from_right = None
+            self._last = self.of(left, right, round_)
+            if len(left.labels) + len(right.labels) <= MOST_KEPT_VALUES:
+                self._from_left, self._from_right = left, right
+        return self._last
+
+
 class General(Step):
     """Evaluates a node with the general evaluator for range queries."""
 
-    __slots__ = ("_node", "_rows", "_stable")
+    __slots__ = ("_node", "_rows", "_stable", "_unchanged")
 
     def __init__(self, node: Node, *, can_fail: bool = True, is_distinct: bool = False) -> None:
         super().__init__(None, can_fail=can_fail, is_distinct=is_distinct)
         self._node = node
         self._stable = Stable()
         self._rows = Rows()
+        self._unchanged = Unchanged()
 
     def compute(self, round_: Round) -> Value:
         """Return the value at the time of the round."""
         value = round_.evaluator.evaluate(self._node)
         if not isinstance(value, Vector):
             return value
-        return self._rows.chosen(self._stable(value.labels), value.values[:, 0], value.present[:, 0])
+        found = self._rows.chosen(self._stable(value.labels), value.values[:, 0], value.present[:, 0])
+        return self._unchanged.of(found)
 
 
 class Constant(Step):
