@@ -68,18 +68,13 @@ def _split(values: Values) -> tuple[Values, Values | None]:
 def last_axis(values: Values) -> Sum:
     """Return the sums over the last axis."""
     high, special = _split(values)
-    if 0 < values.size <= _FEW:
-        terms = high.reshape(-1, values.shape[-1]).tolist()
-        try:
-            totals = [math.fsum(row) for row in terms]
-            lows = [math.fsum((*row, -total)) for row, total in zip(terms, totals, strict=True)]
-        except OverflowError:
-            pass  # the sum of pairs marks it
-        else:
-            pair = np.array([totals, lows]).reshape(2, *values.shape[:-1])
-            return Sum(pair[0], pair[1], None if special is None else special.sum(axis=-1))
-    low = np.zeros_like(high)
+    low = None
     while (size := high.shape[-1]) > 1:
+        if high.size <= _FEW and (few := _of_few(high, low)) is not None:
+            high, low = few
+            break
+        if low is None:
+            low = np.zeros_like(high)
         whole = size - size % 2
         sums, rests = add(high[..., :whole:2], low[..., :whole:2], high[..., 1:whole:2], low[..., 1:whole:2])
         if whole < size:
@@ -87,10 +82,24 @@ def last_axis(values: Values) -> Sum:
                 np.concatenate([pairs, terms[..., -1:]], axis=-1) for pairs, terms in ((sums, high), (rests, low))
             )
         high, low = sums, rests
-    if high.shape[-1] == 0:
+    if size == 0:
         zeros = np.zeros(high.shape[:-1])
         return Sum(zeros, zeros, None)
-    return Sum(high[..., 0], low[..., 0], None if special is None else special.sum(axis=-1))
+    rest = np.zeros(high.shape[:-1]) if low is None else low[..., 0]
+    return Sum(high[..., 0], rest, None if special is None else special.sum(axis=-1))
+
+
+def _of_few(high: Values, low: Values | None) -> tuple[Values, Values] | None:
+    """Return the sums of a few values, or of a few pairs, over the last axis; None: a sum overflows."""
+    terms = high if low is None else np.concatenate([high, low], axis=-1)
+    rows = terms.reshape(-1, terms.shape[-1]).tolist()
+    try:
+        totals = [math.fsum(row) for row in rows]
+        rests = [math.fsum((*row, -total)) for row, total in zip(rows, totals, strict=True)]
+    except (OverflowError, ValueError):  # a ValueError: a pair has overflowed
+        return None
+    pair = np.array([totals, rests]).reshape(2, *high.shape[:-1], 1)
+    return pair[0], pair[1]
 
 
 def windows(values: Values, low: Indices, high: Indices) -> Sum:
@@ -98,6 +107,9 @@ def windows(values: Values, low: Indices, high: Indices) -> Sum:
 
     Sums of 2, 4, 8, ... neighbours are built once; a window is the sum of a few of them.
     """
+    if len(low) == 1:
+        only = last_axis(values[:, int(low[0]) : int(high[0])])
+        return Sum(only.high[:, None], only.low[:, None], None if only.special is None else only.special[:, None])
     terms, special = _split(values)
     length = high - low
     total, rest = np.zeros((len(values), len(low))), np.zeros((len(values), len(low)))
