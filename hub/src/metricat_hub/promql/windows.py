@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from metricat_hub.model.ports import SampleBlock
 from metricat_hub.model.samples import is_stale
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from metricat_hub.model.ports import SampleBlock, SampleBlocks, Series
+    from metricat_hub.model.ports import SampleBlocks, Series
     from metricat_hub.model.samples import Times, Values
     from metricat_hub.promql.vector import Indices, Mask
 
@@ -93,7 +94,7 @@ def _without_stale(block: SampleBlock, stale: Mask) -> Iterator[tuple[Indices, T
             yield block.rows[rows], block.times[kept], block.values[rows][:, kept]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: a frozen object takes three times as long to create
 class MergedBlocks:
     """The samples of several blocks in one window that has the same number of samples of each series.
 
@@ -122,34 +123,62 @@ class MergedBlocks:
         )
 
 
+_Part: TypeAlias = "tuple[Indices, Times, Values]"
+"""Rows, times and values of series with the same timestamps."""
+
+
+def one_window(found: SampleBlocks, start: int, end: int) -> list[MergedBlocks]:
+    """Return the samples in one window of blocks that a store returned, without staleness markers.
+
+    The series of blocks with the same number of samples are merged. Series without a sample are left out.
+    """
+    by_width: dict[int, list[_Part]] = {}
+    for one in found.blocks:
+        low, high = one.times.searchsorted((start, end), "right").tolist()
+        if low >= high:
+            continue
+        times, values = one.times[low:high], one.values[:, low:high]
+        stale = is_stale(values)
+        if bool(stale.any()):
+            for part in _without_stale(SampleBlock(one.rows, times, values), stale):
+                by_width.setdefault(len(part[1]), []).append(part)
+        else:
+            by_width.setdefault(high - low, []).append((one.rows, times, values))
+    return list(_merged(by_width, np.array([start]), np.array([end])))
+
+
 def merge_blocks(found: Iterable[Block]) -> Iterator[MergedBlocks]:
     """Merge blocks whose windows have the same number of samples, and yield each merged group.
 
     Each block must have exactly one window. Blocks with an empty window are left out.
     """
-    by_width: dict[int, list[tuple[Block, int, int]]] = {}
+    by_width: dict[int, list[_Part]] = {}
+    block = None
     for block in found:
         low, high = int(block.low[0]), int(block.high[0])
         if low < high:
-            by_width.setdefault(high - low, []).append((block, low, high))
+            by_width.setdefault(high - low, []).append((block.rows, block.times[low:high], block.values[:, low:high]))
+    if block is not None:
+        yield from _merged(by_width, block.starts, block.ends)
+
+
+def _merged(by_width: dict[int, list[_Part]], starts: Times, ends: Times) -> Iterator[MergedBlocks]:
+    """Merge the samples of parts with the same number of samples, by this number."""
     for width, same in by_width.items():
-        most = max(1, _BLOCK // (width * max(len(one.rows) for one, _, _ in same)))
+        if len(same) == 1:
+            [(rows, times, values)] = same
+            yield MergedBlocks(rows, times[None], np.zeros(len(rows), np.intp), values, starts, ends)
+            continue
+        most = max(1, _BLOCK // (width * max(len(rows) for rows, _, _ in same)))
         for at in range(0, len(same), most):
-            part = same[at : at + most]
-            block = part[0][0]
-            if len(part) == 1:
-                [(_, low, high)] = part
-                only = np.zeros(len(block.rows), np.intp)
-                values = block.values[:, low:high]
-                yield MergedBlocks(block.rows, block.times[None, low:high], only, values, block.starts, block.ends)
-                continue
+            each_rows, each_times, each_values = zip(*same[at : at + most], strict=True)
             yield MergedBlocks(
-                np.concatenate([one.rows for one, _, _ in part]),
-                np.stack([one.times[low:high] for one, low, high in part]),
-                np.repeat(np.arange(len(part)), [len(one.rows) for one, _, _ in part]),
-                np.concatenate([one.values[:, low:high] for one, low, high in part]),
-                block.starts,
-                block.ends,
+                np.concatenate(each_rows),
+                np.stack(each_times),
+                np.repeat(np.arange(len(each_rows)), list(map(len, each_rows))),
+                np.concatenate(each_values),
+                starts,
+                ends,
             )
 
 

@@ -12,7 +12,7 @@ from metricat_hub.model.samples import is_sample
 from metricat_hub.promql.prepared.columns import NOTHING, Column, Derived, Rows, Stable, Unchanged, all_without_metadata
 from metricat_hub.promql.prepared.steps import General, Step
 from metricat_hub.promql.rollups import OF_ONE_WINDOW, ROLLUPS, of_one_window
-from metricat_hub.promql.windows import merge_blocks, of_blocks
+from metricat_hub.promql.windows import of_blocks, one_window
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -168,8 +168,8 @@ class SharedRange:
     def _computed(self, function: str, found: Selections, round_: Round) -> Result:
         assert isinstance(found.series, SampleBlocks)  # noqa: S101 # as selected
         if not self._windows:
-            ends = np.array([self._samples.end(round_)])
-            self._windows = list(merge_blocks(of_blocks(found.series, ends - self._range, ends)))
+            end = self._samples.end(round_)
+            self._windows = one_window(found.series, end - self._range, end)
         mask = self._mask(function, found)
         windows = self._windows if mask.all() else [one.chosen(mask) for one in self._windows]
         values, present = _values(function, windows, len(mask), (), _NO_VALUES)
@@ -250,14 +250,15 @@ class Rollup(Step):
         if not len(found.labels):
             return NOTHING
         ends = evaluator.references(selector.offset, selector.at)
-        ready = of_blocks(found, ends - self._argument.range, ends)
         scalars = [one.scalar(round_) for one in self._scalars]
         count = len(found.labels)
         if self._name in OF_ONE_WINDOW:
-            values, present = _values(self._name, merge_blocks(ready), count, scalars, evaluator.times)
+            end = int(ends[0])
+            windows = one_window(found, end - self._argument.range, end)
+            values, present = _values(self._name, windows, count, scalars, evaluator.times)
         else:
             values, present = np.zeros(count), np.zeros(count, dtype=bool)
-            for block in ready:
+            for block in of_blocks(found, ends - self._argument.range, ends):
                 rolled, exists = ROLLUPS[self._name](block, scalars)
                 values[block.rows], present[block.rows] = rolled[:, 0], exists[:, 0]
         return self._named(self._rows.chosen(self._stable(found.labels), values, present))
