@@ -118,9 +118,19 @@ class Engine:
             case _:
                 return _done(context, "scalar", values=value)
 
-    def begin(self, reader: Reader, time_ms: int) -> Round:
-        """Begin a round of prepared queries at one time in milliseconds. Prepared queries return no warnings."""
-        context = self._context(reader, "", Grid(time_ms, time_ms, 1), LOOKBACK, None, no_check, no_reservation)
+    def begin(
+        self,
+        reader: Reader,
+        time_ms: int,
+        *,
+        check: Callable[[], None] = no_check,
+        reserve: Callable[[int], None] = no_reservation,
+    ) -> Round:
+        """Begin a round of prepared queries at one time in milliseconds. Prepared queries return no warnings.
+
+        For `check` and `reserve`, see `instant`. Call `Round.end_query` after each query.
+        """
+        context = self._context(reader, "", Grid(time_ms, time_ms, 1), LOOKBACK, None, check, reserve)
         kind_of_reader = type(reader)
         newest = cast("NewestReader", reader) if _implements(kind_of_reader, NewestReader) else None
         batches = cast("BatchReader", reader) if _implements(kind_of_reader, BatchReader) else None

@@ -96,6 +96,10 @@ class Usage:
     unreserved: int = 0
     """Bytes of samples that earlier queries of a round have read. They are reserved in steps of `_STEP`."""
 
+    def restart(self) -> None:
+        """Begin a new query."""
+        self.samples = self.largest = self.unreserved = 0
+
     def reading(self) -> Reading:
         """Begin a selection; return the object that counts the samples while the store reads them."""
         return Reading(self)

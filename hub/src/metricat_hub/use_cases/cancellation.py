@@ -25,6 +25,10 @@ class Cancellation:
         self._deadline = clock() + seconds
         self._canceled = False
 
+    def restart(self) -> None:
+        """Let the next piece of work run for as many seconds from now."""
+        self._deadline = self._clock() + self._seconds
+
     @property
     def remaining(self) -> float:
         """The seconds until the deadline, never negative."""

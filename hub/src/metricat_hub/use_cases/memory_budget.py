@@ -64,8 +64,13 @@ class Reservation:
 
     def __exit__(self, *_: object) -> None:
         """Release the bytes."""
+        self.release()
+
+    def release(self) -> None:
+        """Release the bytes. The next query may use the reservation."""
         if self._own:
             self._budget.release(self._own)
+            self._own = 0
 
     def reserve(self, size: int) -> None:
         """Reserve more bytes."""

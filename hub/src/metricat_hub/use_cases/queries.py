@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from metricat_hub.promql.engine import LOOKBACK, Engine
-from metricat_hub.promql.limits import BYTES_EVALUATED, Usage
+from metricat_hub.promql.limits import BYTES_EVALUATED
 from metricat_hub.use_cases.memory_budget import MemoryBudget
 
 if TYPE_CHECKING:
@@ -31,11 +31,14 @@ class Queries:
         self._reader = reader
         self._engine = Engine(limits)
         self._budget = MemoryBudget(memory or limits.samples * BYTES_EVALUATED)
+        self._reservation = self._budget.query()
+        """The memory of the running prepared query."""
 
     def with_reader(self, reader: Reader) -> Queries:
         """Return an engine with the same limits over another reader."""
         other = Queries(reader, self._engine.limits)
         other._budget = self._budget
+        other._reservation = self._budget.query()
         return other
 
     @property
@@ -50,18 +53,17 @@ class Queries:
                 self._reader, query, at, lookback=lookback, check=cancellation.check, reserve=reserve
             )
 
-    def begin(self, at: int) -> Round:
-        """Begin a round of prepared queries at one time."""
-        return self._engine.begin(self._reader, at)
+    def begin(self, at: int, cancellation: Stop) -> Round:
+        """Begin a round of prepared queries at one time. Only one thread at a time may evaluate prepared queries."""
+        return self._engine.begin(self._reader, at, check=cancellation.check, reserve=self._reservation.reserve)
 
-    def evaluate(self, query: Prepared, round_: Round, cancellation: Stop) -> Value:
+    def evaluate(self, query: Prepared, round_: Round) -> Value:
         """Evaluate a prepared query at the time of a round. Errors: see `Engine.instant`."""
-        with self._budget.query() as reserve:
-            round_.context.usage = Usage(self._engine.limits, cancellation.check, reserve)
-            try:
-                return query.evaluate(round_)
-            finally:
-                round_.context.forget()
+        try:
+            return query.evaluate(round_)
+        finally:
+            round_.end_query()
+            self._reservation.release()
 
     def range(  # noqa: PLR0913, PLR0917 -- the parameters of a range query
         self, query: str, start: int, end: int, step: int, cancellation: Stop, lookback: int = LOOKBACK

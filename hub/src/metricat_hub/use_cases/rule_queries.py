@@ -34,7 +34,7 @@ class RoundQueries:
     def __init__(self, queries: QueryEngine, rules: Sequence[Rule], seconds: float) -> None:
         """Prepare the queries of rules. `seconds` is the time limit of each query."""
         self._queries = queries
-        self._seconds = seconds
+        self._cancellation = Cancellation(seconds)
         self._reader: RoundReader | None = None
         self._local: Queries | None = None
         self._prepared: dict[str, Prepared] = {}
@@ -50,16 +50,16 @@ class RoundQueries:
         self._at = at
         if self._reader is not None and self._local is not None:
             self._reader.begin(at)
-            self._round = self._local.begin(at)
+            self._round = self._local.begin(at, self._cancellation)
         return np.errstate(all="ignore")
 
     def query(self, expression: str, at: int) -> Samples:
         """Return the series and values of an expression at a time in milliseconds; raise `HubError` if it fails."""
-        cancellation = Cancellation(self._seconds)
+        self._cancellation.restart()
         prepared = self._prepared.get(expression)
         if prepared is not None and self._local is not None and self._round is not None and at == self._at:
-            return _columns(self._local.evaluate(prepared, self._round, cancellation))
-        result = self._queries.instant(expression, at, cancellation)
+            return _columns(self._local.evaluate(prepared, self._round))
+        result = self._queries.instant(expression, at, self._cancellation)
         return Samples(_NO_LABELS if result.kind == "scalar" else tuple(result.labels), result.values)
 
     def record(self, rule: Rule, samples: Samples) -> None:

@@ -52,6 +52,11 @@ class Round:
     recorded: dict[str, int] = field(default_factory=dict)
     """The version at which samples were last recorded, by metric name."""
 
+    def end_query(self) -> None:
+        """Forget the samples and the usage of a query, because the limits apply to each query."""
+        self.context.forget()
+        self.context.usage.restart()
+
     def record(self, name: str) -> None:
         """Invalidate the results that depend on a metric, because a rule has recorded it."""
         self.version += 1
