@@ -143,6 +143,9 @@ def _of_one_window(window: MergedBlocks, *, counter: bool, per_second: bool) -> 
             for row in np.flatnonzero(resets.any(axis=1)).tolist():
                 for lost in before[row, resets[row]].tolist():
                     change[row] += lost
+    exists = np.ones((len(values), 1), dtype=bool)
+    if not change.any():
+        return change[:, None], exists
     start, end = int(window.starts[0]), int(window.ends[0])
     bounds = [
         _bounds(first - start, last - first, end - last, width)
@@ -155,7 +158,7 @@ def _of_one_window(window: MergedBlocks, *, counter: bool, per_second: bool) -> 
     factor = (interval + to_start + to_end) / interval
     if per_second:
         factor = factor / ((end - start) / 1000)
-    return (change * factor)[:, None], np.ones((len(values), 1), dtype=bool)
+    return (change * factor)[:, None], exists
 
 
 def _bounds(before: int, between: int, after: int, samples: int) -> tuple[float, float, float]:

@@ -28,7 +28,7 @@ from metricat_hub.promql.prepared.columns import NOTHING, Column, Rows
 from metricat_hub.use_cases.rule_windows import Windows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -74,7 +74,7 @@ class RoundReader:
         key = tuple(matchers)
         found = None
         if self._newest is not None and hints.newest and end == self._at:
-            newest = self._newest.select(key, start, end, hints)
+            newest = self._newest.select(key, start, end, hints.reserve)
             found = None if newest is None else Selection(newest)
         elif self._windows is not None:
             found = self._windows.select(key, start, end, hints, self._at)
@@ -94,7 +94,7 @@ class RoundReader:
         own = self._matching(matchers) if self._recorded else None
         if not own:
             return self._newest.column(matchers, start, end, usage)
-        found = self._newest.select(matchers, start, end, Hints(newest=True, reserve=usage.reading()))
+        found = self._newest.select(matchers, start, end, usage.reading())
         if found is None:
             return None
         return self._overlay(matchers).column(found, own)
@@ -190,7 +190,7 @@ class _NewestTogether:
         if place < 0:
             return None
         if self._window is None:
-            self._read(start, end, Hints(newest=True, reserve=usage.reading()))
+            self._read(start, end, usage.reading())
         if self._times is None or self._window != (start, end):
             return None
         low, high = self._bounds[place]
@@ -204,22 +204,24 @@ class _NewestTogether:
             rows = self._rows[place] = Rows()
         return rows.chosen(labels, values, self._fresh[low:high])
 
-    def select(self, matchers: tuple[Matcher, ...], start: int, end: int, hints: Hints) -> NewestSamples | None:
+    def select(
+        self, matchers: tuple[Matcher, ...], start: int, end: int, reserve: Callable[[int], None]
+    ) -> NewestSamples | None:
         """Return the newest samples of one selector, with staleness markers; None: they were not read together."""
         place = self._used[matchers] = self._places.get(matchers, -1)
         if place < 0:
             return None
         if self._window is None:
-            self._read(start, end, hints)
+            self._read(start, end, reserve)
         if self._times is None or self._window != (start, end):
             return None
         low, high = self._bounds[place]
         return NewestSamples(self._labels[place], self._times[low:high], self._values[low:high])
 
-    def _read(self, start: int, end: int, hints: Hints) -> None:
+    def _read(self, start: int, end: int, reserve: Callable[[int], None]) -> None:
         """Read the samples of all selectors."""
         self._window = start, end
-        found = self._reader.select_many(self._selectors, start, end, hints)
+        found = self._reader.select_many(self._selectors, start, end, Hints(newest=True, reserve=reserve))
         if found is None or not isinstance(found.series, NewestSamples):
             return
         series = found.series
@@ -256,18 +258,25 @@ class _Overlay:
         """For each series of the store its row in the samples of the round; -1: it has no sample."""
         self._united: tuple[Labels, ...] = ()
         self._active = Rows()
+        self._last = NOTHING
+        """The column of the last round, if it had samples of the round only."""
+        self._last_from: Values | None = None
+        """The values in `last`, with staleness markers."""
 
     def column(self, found: NewestSamples, recorded: Sequence[Samples]) -> Column:
         """Return the newest sample of each series that has not ended."""
         values = self._matching(recorded)
         if not len(values):
             return self._active.chosen(tuple(found.labels), found.values, is_sample(found.values))
+        is_same = found.labels is self._with and values is self._last_from
         self._join(found.labels)
-        labels = self._labels
         if self._united:
-            labels = self._united
             values = np.concatenate([found.values[self._places < 0], values])
-        return self._active.chosen(labels, values, is_sample(values))
+            return self._active.chosen(self._united, values, is_sample(values))
+        if not is_same:
+            self._last = self._active.chosen(self._labels, values, is_sample(values))
+            self._last_from = values
+        return self._last
 
     def _matching(self, recorded: Sequence[Samples]) -> Values:
         """Return the values of the samples of the round that match."""

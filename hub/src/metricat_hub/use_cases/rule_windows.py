@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import compress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -39,6 +39,18 @@ _MOST_SAMPLES = 2_000_000
 """Samples of all windows together (8 bytes each)."""
 
 
+class _Newest(NamedTuple):
+    """The newest sample of each series at some times."""
+
+    column: Column
+    oldest: int
+    """The column has a sample of each series if the start is at or before this time."""
+    since: int
+    """The first time at which these samples are the newest."""
+    before: int
+    """The time of the first later sample."""
+
+
 @dataclass(slots=True)
 class _Window:
     """Samples of a selector."""
@@ -51,6 +63,8 @@ class _Window:
     revision: Hashable
     active: Rows
     """The series with a sample that is not a staleness marker."""
+    newest: _Newest | None = None
+    """The newest samples of the last round."""
 
     @property
     def samples(self) -> int:
@@ -81,8 +95,17 @@ class Windows:
         window = self._instant(matchers, start, end, Hints(newest=True, reserve=usage.reading()), at)
         if window is None:
             return None
+        known = window.newest
+        if known is not None and start <= known.oldest and known.since <= end < known.before:
+            return known.column
         found = _newest(window, start, end)
-        return window.active.chosen(tuple(found.labels), found.values, is_sample(found.values))
+        column = window.active.chosen(tuple(found.labels), found.values, is_sample(found.values))
+        window.newest = None
+        if len(found) == len(window.labels) and found:
+            later = [one.times[one.times.searchsorted(end, "right") :][:1] for one in window.blocks]
+            before = int(np.concatenate([*later, [window.until + 1]]).min())
+            window.newest = _Newest(column, int(found.times.min()), int(found.times.max()), before)
+        return column
 
     def select_many(
         self, selectors: tuple[tuple[Matcher, ...], ...], start: int, end: int, hints: Hints

@@ -144,8 +144,8 @@ class SharedRange:
         self._windows: list[MergedBlocks] = []
         self._results: dict[str, Result | None] = {}
         self._from: Sequence[Indices] = ()
-        self._masks: dict[str, Mask] = {}
-        """For each function, the series of its selectors, if their places are those of `from`."""
+        self._masks: dict[str, Mask | None] = {}
+        """For each function, the series of its selectors (None: all), if their places are those of `from`."""
 
     def add(self, matchers: tuple[Matcher, ...], function: str) -> int:
         """Add a selector with a function, and return the index of the selector in `Selections.places`."""
@@ -171,20 +171,21 @@ class SharedRange:
             end = self._samples.end(round_)
             self._windows = one_window(found.series, end - self._range, end)
         mask = self._mask(function, found)
-        windows = self._windows if mask.all() else [one.chosen(mask) for one in self._windows]
-        values, present = _values(function, windows, len(mask), (), _NO_VALUES)
-        return Result(found, values, present, bool(present[mask].all()))
+        windows = self._windows if mask is None else [one.chosen(mask) for one in self._windows]
+        values, present = _values(function, windows, len(found.series.labels), (), _NO_VALUES)
+        is_complete = bool((present if mask is None else present[mask]).all())
+        return Result(found, values, present, is_complete)
 
-    def _mask(self, function: str, found: Selections) -> Mask:
-        """Return the series of the selectors of a function."""
+    def _mask(self, function: str, found: Selections) -> Mask | None:
+        """Return the series of the selectors of a function; None: all."""
         if found.places is not self._from:
             self._from, self._masks = found.places, {}
-        mask = self._masks.get(function)
-        if mask is None:
-            mask = self._masks[function] = np.zeros(len(found.series.labels), dtype=bool)
+        if function not in self._masks:
+            mask = np.zeros(len(found.series.labels), dtype=bool)
             for place in self._functions[function]:
                 mask[found.places[place]] = True
-        return mask
+            self._masks[function] = None if mask.all() else mask
+        return self._masks[function]
 
 
 class Result(NamedTuple):

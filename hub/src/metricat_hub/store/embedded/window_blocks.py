@@ -216,7 +216,7 @@ def _lists(found: Iterable[SampleBlock], count: int) -> list[list[SampleBlock]] 
         if joined is None:
             return None
         blocks.append(joined)
-    if not blocks or int(np.bincount(np.concatenate([one.rows for one in blocks]), minlength=count).max()) < 2:
+    if len(blocks) < 2 or int(np.bincount(np.concatenate([one.rows for one in blocks]), minlength=count).max()) < 2:
         return [blocks]
     sources: list[tuple[set[int], list[SampleBlock]]] = []
     for joined in blocks:
