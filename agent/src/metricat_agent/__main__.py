@@ -1,4 +1,4 @@
-"""The program ``metricat-agent``: prints one scrape, or serves scrapes until a signal stops it."""
+"""The program `metricat-agent`: prints one scrape, or serves scrapes until a signal stops it."""
 
 from __future__ import annotations
 

@@ -639,7 +639,7 @@ class Reason(StrEnum):
         _applied("The API server did not respond.", "Wait: the operator retries automatically."),
         _query(
             "The connection is refused or breaks.",
-            "Check whether another program listens on the port of the Prometheus.",
+            "Read the log of the Prometheus: check whether it listens on its port.",
         ),
     )
     LISTENS_LOCALLY = (
