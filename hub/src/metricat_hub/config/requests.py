@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MASKS = ("all", "values", "none")
 LOGS: Final = (
     Option("web.access-log", "false", "log every request as a line of JSON", switch=True),
-    Option("log.access-file", "", "file of the access log; default: standard error", "FILE"),
+    Option("log.access-file", "", "file of the access log, which it also enables; default: standard error", "FILE"),
     Option("log.audit-file", "", "file of the audit log; default: standard error", "FILE"),
     Option(
         "log.mask",

@@ -10,8 +10,8 @@ _HEAD = """# The hub: HTTP API
 
 Send an API key as `Authorization: Bearer KEY`, or as the password of a Basic login with any user name. Create a key
 with `metricat hub keys create`. A key has one or more of the scopes `read` (default), `write` (send samples), `edit`
-(change alert rules, silences, acknowledgements and dead letters) and `admin`, which includes the others. A running hub
-serves this reference at `/docs`, and as OpenAPI 3.1 at `/openapi.json`.
+(change alert rules, silences, maintenance windows, acknowledgements and dead letters) and `admin`, which includes the
+others. A running hub serves this reference at `/docs`, and as OpenAPI 3.1 at `/openapi.json`.
 
 - Times in responses of the REST API are in UTC (RFC 3339). Parameters also accept seconds since 1970.
 - Entries about metrics of a node have its name as `node` and as `hostname`.

@@ -173,7 +173,8 @@ OPERATIONS = (
     Operation(
         "/api/v1/alerts/{fingerprint}/acknowledge",
         acknowledge,
-        "Acknowledge a firing alert: its notifications are neither repeated nor escalated until it resolves",
+        "Acknowledge a firing alert: the hub neither repeats nor escalates its notifications until the alert resolves, "
+        "or until the end of the acknowledgement",
         _TAG,
         scope="edit",
         methods=("POST",),
