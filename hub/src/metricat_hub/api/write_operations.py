@@ -89,7 +89,8 @@ OPERATIONS = (
         "/v1/metrics",
         "otlp_metrics",
         "Receive OTLP metrics",
-        "An ExportMetricsServiceRequest. The hub translates names and labels as Prometheus' OTLP receiver does.",
+        "The body is an ExportMetricsServiceRequest. The hub translates names and labels as Prometheus' OTLP receiver "
+        "does.",
         bodies={_PROTOBUF: _BINARY, _JSON: {"type": "object"}},
         result_bodies={_PROTOBUF: _BINARY, _JSON: {"type": "object"}},
         errors=(400, 413, 415, 503),

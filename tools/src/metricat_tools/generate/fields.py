@@ -17,9 +17,9 @@ descriptions. The text after *Rejected with* is the message with which the API s
 """
 _AS_ELSEWHERE = {
     "spec.pools[].agent": "The fields of [`spec.agent`](#specagent) except `web`. "
-    "An unset field has the value of that section.",
+    "An unset field has its value in `spec.agent`.",
     "spec.pools[].alerts": "`rules`, as in [`spec.alerts.rules`](#specalertsrules) for alerts about nodes. "
-    "An unset field has the value of that section.",
+    "An unset field has its value in `spec.alerts.rules`.",
 }
 """Sections that are left out because they would repeat another section."""
 _RULES = "spec.alerts.rules"

@@ -60,8 +60,8 @@ def _listed(path: str, identifier: str) -> Operation:
         result_bodies=_CSV,
         errors=(400, 404, 503),
         identifier=identifier,
-        description="Episodes sorted by start, the newest first. An episode is one period in which an alert was "
-        "active.",
+        description="The episodes are sorted by start, the newest first. An episode is one period in which an alert "
+        "was active.",
     )
 
 
@@ -71,7 +71,7 @@ OPERATIONS = (
     Operation(
         "/api/v1/alerts/statistics",
         alert_statistics,
-        "Statistics of alerts",
+        "Return statistics of alerts",
         _TAG,
         parameters=(
             *_FILTER,
@@ -87,7 +87,7 @@ OPERATIONS = (
     Operation(
         "/api/v1/alerts/{fingerprint}/history",
         alert_timeline,
-        "Timeline of an alert",
+        "Return the timeline of an alert",
         _TAG,
         parameters=(
             Parameter(

@@ -264,7 +264,7 @@ def _operations(path: str, suffix: str) -> Iterator[Operation]:
     yield post(
         f"{path}/dry-run",
         try_alert_rule,
-        "Dry run: the alerts that a new rule would have now",
+        "Return the alerts that a new rule would have now, without storing the rule",
         request=Trial,
         result=DryRunResult,
         errors=_BODY,
@@ -273,7 +273,7 @@ def _operations(path: str, suffix: str) -> Iterator[Operation]:
     yield post(
         f"{path}/backtest",
         backtest_alert_rule,
-        "Backtest: when a new rule would have fired",
+        "Return when a new rule would have fired (backtest)",
         request=BacktestTrial,
         result=BacktestResult,
         errors=_BODY,
@@ -346,7 +346,7 @@ def _operations(path: str, suffix: str) -> Iterator[Operation]:
     yield post(
         f"{one}/dry-run",
         try_stored_alert_rule,
-        "Dry run: the alerts that a stored rule, or a changed form of it, would have now",
+        "Return the alerts that a stored rule, or a changed form of it, would have now",
         parameters=(_ID,),
         request=Trial,
         result=DryRunResult,
@@ -356,7 +356,7 @@ def _operations(path: str, suffix: str) -> Iterator[Operation]:
     yield post(
         f"{one}/backtest",
         backtest_stored_alert_rule,
-        "Backtest: when a stored rule, or a changed form of it, would have fired",
+        "Return when a stored rule, or a changed form of it, would have fired (backtest)",
         parameters=(_ID,),
         request=BacktestTrial,
         result=BacktestResult,
