@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from metricat_hub.evaluation.evaluate import Evaluator, RuleState, Surroundings
+from metricat_hub.evaluation.evaluate import Evaluation, Evaluator, RuleState, Surroundings
 from metricat_hub.evaluation.samples import NO_SAMPLES
 from metricat_hub.evaluation.transitions import events
 from metricat_hub.model.errors import HubError
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from metricat_hub.store.alert_states import AlertStates
 
 _LOG = logging.getLogger(__name__)
+_INTERNAL = "internal error of the hub; see its log for the details, and report the error"
 _OUTAGE_INTERVALS = 2
 """A longer period without an evaluation, in milliseconds, counts as an outage."""
 
@@ -188,7 +189,12 @@ class Rules:
         """Return the rule after its evaluation, and the samples to store."""
         began = time.monotonic()
         rule, samples = status.rule, NO_SAMPLES
-        evaluation = evaluator.evaluate(rule, status.state)
+        try:
+            evaluation = evaluator.evaluate(rule, status.state)
+        except Exception:  # noqa: BLE001 -- a bug costs this rule, not all alerts
+            if status.error != _INTERNAL:
+                _LOG.exception("rule %s of group %s: internal error", rule.name, group.name)
+            evaluation = Evaluation(status.state, error=_INTERNAL)
         if evaluation.samples is not NO_SAMPLES:
             samples = evaluation.samples
             queries.record(rule, samples)

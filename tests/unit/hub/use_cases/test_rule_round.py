@@ -16,6 +16,7 @@ from metricat_hub.use_cases.rules import Rules
 from support.hub_store import BEGIN, SECOND, Clock, labels, named, open_store, points, read, write
 
 STEP = 30 * SECOND
+INTERNAL = "internal error of the hub; see its log for the details, and report the error"
 REJECTED = (
     "the store rejected 1 of 1 samples of the rule; check --store.max-series, and whether another rule stores the same "
     "series"
@@ -94,6 +95,30 @@ def test_series_above_the_limit_of_the_store_fail_their_rule_only(tmp_path: Path
         Settings(series_limit=1),
     )
     assert evaluate(rules, clock.now) == ["", REJECTED]
+
+
+def test_internal_error_fails_the_rule_until_it_is_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    rules, clock, store = loaded(
+        tmp_path, [{"alert": "High", "expr": "load > 1"}, {"record": "one", "expr": "vector(1)"}]
+    )
+    write(store, {labels("load"): [(clock.now, 2.0)]})
+    assert evaluate(rules, clock.now) == ["", ""]
+
+    def fail(*_: object, **__: object) -> None:
+        raise IndexError("index 0 is out of bounds")
+
+    with monkeypatch.context() as broken:
+        for name in ("select", "select_many"):
+            broken.setattr(EmbeddedStore, name, fail)
+        for _ in range(2):
+            clock.now += STEP
+            assert evaluate(rules, clock.now) == [INTERNAL, ""]
+    assert [alert.state.phase for alert in rules.alerts()] == ["firing"]
+    assert rules.counts.failures == 2
+    assert sum("High" in one.getMessage() and bool(one.exc_info) for one in caplog.records) == 1
+    assert evaluate(rules, clock.now + STEP) == ["", ""]
 
 
 @pytest.mark.parametrize("operator", ["=", "=~", "!="])

@@ -53,6 +53,8 @@ def decode(data: bytes, bounds: bytes, numbers: NDArray[np.int32] | None = None)
 def _chosen(run: Run, numbers: NDArray[np.int32] | None) -> Run | None:
     if numbers is None:
         return run
+    if not len(numbers):
+        return None
     at = numbers.searchsorted(run.series)
     at[at == len(numbers)] = 0
     chosen = numbers[at] == run.series

@@ -152,6 +152,8 @@ def _of_segments(
         low = int(numbers.searchsorted(segment.lowest))
         high = int(numbers.searchsorted(segment.highest, "right"))
         own = numbers[low:high]
+        if not len(own):  # the segment is between two series
+            continue
         key = segment.number, _SEGMENT, own.tobytes()
         blocks = core.blocks.get(key)
         if blocks is None:

@@ -149,6 +149,25 @@ def test_blocks_of_segments_equal_the_series_also_if_a_target_changes_its_series
         assert blocks == read(store, named("up"), start, end)
 
 
+def test_a_segment_between_the_series_of_a_selector_has_no_block(tmp_path: Path) -> None:
+    clock = Clock(BEGIN + HOUR)
+    store = open_store(tmp_path, clock, Settings(head_samples=1))
+    first, other, last = labels("up", node="a"), labels("other"), labels("up", node="b")
+    store.resolve([first, other, last])  # in this order
+    samples = [(BEGIN + at * MINUTE, float(at)) for at in range(1, 59)]
+    for one in (first, other, last):
+        write(store, {one: samples})
+        store.maintain()
+    assert count(tmp_path, "segments") == 3
+    hints = Hints(range=HOUR, function="rate")
+    found = store.select(named("up"), BEGIN, clock.now, hints).series
+    assert isinstance(found, SampleBlocks)
+    assert {one.labels: list(zip(one.times.tolist(), one.values.tolist(), strict=True)) for one in found} == {
+        first: samples,
+        last: samples,
+    }
+
+
 def test_late_samples_and_duplicates_of_segments(tmp_path: Path) -> None:
     clock = Clock(BEGIN + HOUR)
     store = open_store(tmp_path, clock, Settings(head_samples=1))
