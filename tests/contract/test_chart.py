@@ -205,6 +205,18 @@ def test_openshift_chooses_the_users_of_all_pods() -> None:
     assert constraints["groups"] == ["system:serviceaccounts:monitoring"]
 
 
+def test_a_slow_start_restarts_no_container() -> None:
+    """The liveness probe alone restarts a program that needs more than a minute, and then it never starts."""
+    objects = render("hub.enabled=true", "hub.web.insecure=true")
+    pods = [one["spec"]["template"]["spec"] for one in objects if one["kind"] in ("Deployment", "StatefulSet")]
+    containers = [one for pod in pods for one in pod["containers"] if "livenessProbe" in one]
+    assert len(containers) == 2
+    for container in containers:
+        startup = container["startupProbe"]
+        assert startup["httpGet"] == container["livenessProbe"]["httpGet"]
+        assert startup["periodSeconds"] * startup["failureThreshold"] >= 300
+
+
 def test_no_role_is_rendered_without_rbac() -> None:
     kinds = {one["kind"] for one in render("rbac.create=false", "hub.enabled=true", "hub.web.insecure=true")}
     assert kinds & {"Job", "Pod", "RoleBinding", "ClusterRoleBinding", "Role"} == set()
