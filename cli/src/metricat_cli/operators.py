@@ -73,14 +73,14 @@ def leader(api: ApiServer, operator: str) -> tuple[str, float] | None:
     return str(spec["holderIdentity"]), api.time - expires
 
 
-def runs(api: ApiServer, operator: str) -> bool | None:
-    """Return whether a pod of the operator NAMESPACE/NAME leads; None if the user may not read its Lease."""
+def runs(api: ApiServer, operator: str) -> bool | str:
+    """Return whether a pod of the operator NAMESPACE/NAME leads, or the error if the user may not read its Lease."""
     try:
         found = leader(api, operator)
     except ApiError as error:
         if error.code != FORBIDDEN:
             raise
-        return None
+        return str(error)
     return found is not None and found[1] <= 0
 
 

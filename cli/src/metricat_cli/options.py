@@ -145,5 +145,9 @@ def watch(render: Callable[[], str], seconds: float) -> None:
             time.sleep(seconds)
     with Live(console=console, auto_refresh=False, screen=True) as live:
         while True:
-            live.update(Text.from_ansi(render()), refresh=True)
+            lines = list(Text.from_ansi(render()).wrap(console, console.width))
+            if len(lines) > console.height:  # the screen does not scroll
+                hidden = f"... {len(lines) - console.height + 1} more lines; run the command without --watch"
+                lines[console.height - 1 :] = [Text(hidden[: console.width])]
+            live.update(Text("\n").join(lines), refresh=True)
             time.sleep(seconds)

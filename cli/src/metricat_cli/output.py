@@ -2,19 +2,53 @@
 
 import json
 import os
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+_INDENT = "    "
 _COLORS = {"green": "32", "yellow": "33", "red": "31", "dim": "2", "bold": "1"}
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """Return a table with aligned columns. The first row is the header."""
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join(line.rstrip() for line in lines)
+    """Return a table as `table_rows` formats it."""
+    return "\n".join(table_rows(rows))
+
+
+def table_rows(rows: Sequence[Sequence[str]], columns: int | None = None) -> list[str]:
+    """Return the text of each row of a table with aligned cells. The first row is the header.
+
+    On a terminal that is narrower than the table, each row takes several lines. The second and later ones are indented.
+    `columns` is the width of the terminal: 0 for unlimited, None for the terminal of standard output.
+    """
+    limit = (terminal_columns() if columns is None else columns) or sys.maxsize
+    groups: list[list[tuple[int, int]]] = [[]]
+    used = 0
+    for column in range(len(rows[0])):
+        width = max(len(row[column]) for row in rows)
+        if groups[-1] and used + 2 + width > limit:
+            groups.append([])
+            used = len(_INDENT)
+        used += width + (2 if groups[-1] else 0)
+        groups[-1].append((column, width))
+    return ["\n".join(_line(row, group, limit, first=group is groups[0]) for group in groups) for row in rows]
+
+
+def _line(row: Sequence[str], group: Sequence[tuple[int, int]], limit: int, *, first: bool) -> str:
+    """Return the cells of a group of columns in one line; a cell that is wider than the terminal in several."""
+    indent = "" if first else _INDENT
+    text = "  ".join(row[column].ljust(width) for column, width in group).rstrip()
+    if len(group) > 1 or len(indent) + len(text) <= limit:
+        return indent + text
+    return textwrap.fill(text, limit, initial_indent=indent, subsequent_indent=_INDENT, break_on_hyphens=False)
+
+
+def terminal_columns() -> int:
+    """Return the width of the terminal; 0 if standard output is not a terminal."""
+    return shutil.get_terminal_size((0, 0)).columns if sys.stdout and sys.stdout.isatty() else 0
 
 
 def structured(value: Any, form: str) -> str:

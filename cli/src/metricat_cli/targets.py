@@ -1,6 +1,6 @@
 """MonitoringTargets of a cluster, as their objects describe them."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from http.client import NOT_FOUND
@@ -9,6 +9,7 @@ from typing import Any
 from metricat_cli.cluster import ApiError, ApiServer
 from metricat_cli.cluster.api_server import Object, namespaced
 from metricat_cli.errors import CommandError
+from metricat_cli.output import note
 from metricat_operator import naming
 from metricat_operator.conditions import Condition, ConditionType
 
@@ -41,6 +42,24 @@ class ClusterTarget:
     def created(self) -> str:
         """The time at which the target was created (RFC 3339)."""
         return str(self.manifest["metadata"].get("creationTimestamp", ""))
+
+    @property
+    def deleted(self) -> str:
+        """The time at which the deletion was requested (RFC 3339); empty if the target is not being deleted."""
+        return str(self.manifest["metadata"].get("deletionTimestamp", ""))
+
+    @property
+    def finalizers(self) -> list[str]:
+        """The finalizers without which the API server does not remove the target."""
+        return [str(one) for one in self.manifest["metadata"].get("finalizers") or []]
+
+    @property
+    def deletion(self) -> str:
+        """The sentences that the target is being deleted, and what it waits for; empty if it is not being deleted."""
+        if not self.deleted:
+            return ""
+        waits = f" It waits for the finalizer {', '.join(self.finalizers)}." if self.finalizers else ""
+        return f"The MonitoringTarget is being deleted since {self.deleted}.{waits} The operator no longer updates it."
 
     @property
     def spec(self) -> Mapping[str, Any]:
@@ -97,6 +116,13 @@ def find(api: ApiServer, namespace: str = "", name: str = "") -> list[ClusterTar
     if name and not chosen:
         raise _missing(api, namespace, name)
     return chosen
+
+
+def note_deletions(found: Iterable[ClusterTarget]) -> None:
+    """Print a note about each target that is being deleted."""
+    for target in found:
+        if target.deleted:
+            note(f"{target}: {target.deletion} Run: metricat status {target.name} -n {target.namespace}")
 
 
 def none_found(namespace: str = "") -> str:

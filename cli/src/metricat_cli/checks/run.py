@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from http.client import FORBIDDEN
 
 from metricat_cli import operators, targets
 from metricat_cli.checks.model import Check, State
-from metricat_cli.checks.operator import KUBERNETES, kubernetes, operator
+from metricat_cli.checks.operator import KUBERNETES, OPERATOR, kubernetes, operator
 from metricat_cli.checks.samples import samples
 from metricat_cli.checks.target import conditions
-from metricat_cli.cluster import ApiServer
+from metricat_cli.cluster import ApiError, ApiServer
 from metricat_cli.errors import CommandError
 from metricat_cli.prometheus import PrometheusClient
 
@@ -30,7 +31,7 @@ def run(api: ApiServer, scope: Scope, prometheus: PrometheusClient | None = None
     """Yield the result of each check. A failure that makes the later checks impossible is the last one."""
     try:
         yield from kubernetes(api)
-        for check in operator(api, scope.operator):
+        for check in _permitted(api, operator(api, scope.operator)):
             yield check
             if check.state is State.FAILED and check.name.endswith(" exists"):
                 return
@@ -53,3 +54,16 @@ def run(api: ApiServer, scope: Scope, prometheus: PrometheusClient | None = None
         manager = str(target.status.get("operator") or "")
         yield from conditions(target, stopped=bool(manager) and operators.runs(api, manager) is False)
         yield from samples(api, target, prometheus)
+
+
+def _permitted(api: ApiServer, found: Iterator[Check]) -> Iterator[Check]:
+    """Yield the checks of the operator. If the user may not read an object of it, skip the rest of them.
+
+    The users of a namespace can then still check its targets. The pod of `helm test` has all permissions.
+    """
+    try:
+        yield from found
+    except ApiError as error:
+        if error.code != FORBIDDEN or api.credentials.in_cluster:
+            raise
+        yield Check(OPERATOR, "the operator's objects are readable", State.SKIPPED, str(error))

@@ -22,12 +22,18 @@ _UNDECIDED = frozenset(
 )
 """Reasons for which a condition stays Unknown although the chain may work."""
 
+_NO_FINALIZERS = '{"metadata":{"finalizers":null}}'
 _COMMAND = re.compile(r"(?:kubectl|helm|echo|pip) \S.*$")
 
 
 def conditions(target: ClusterTarget, *, stopped: bool = False) -> Iterator[Check]:
     """Yield one check for each condition of the target. `stopped`: its operator does not run."""
     section = str(target)
+    if target.deleted:
+        patch = f"""kubectl patch mtarget {target.name} -n {target.namespace} --type=merge -p '{_NO_FINALIZERS}'"""
+        remedy = f"Run the program that removes the finalizer. If it no longer exists: {patch}"
+        command = remedy if target.finalizers else f"kubectl get mtarget {target.name} -n {target.namespace} -w"
+        yield Check(section, "the target is not being deleted", State.FAILED, target.deletion, command)
     if not target.conditions or not target.current:
         earlier, none = "The status describes an earlier spec.", "The operator has not written a status yet."
         logs = f"kubectl logs -n {_place(target)} --tail=50"

@@ -9,7 +9,7 @@ import typer
 from metricat_cli import options, pod_names, targets
 from metricat_cli.cluster import ApiServer
 from metricat_cli.errors import CommandError
-from metricat_cli.output import colored, format_duration, parse_time, structured, table
+from metricat_cli.output import colored, format_duration, note, parse_time, structured, table_rows
 from metricat_cli.prometheus import PrometheusClient
 from metricat_cli.prometheus_of_target import client
 from metricat_cli.targets import ClusterTarget
@@ -49,11 +49,14 @@ def command(
     if not found:
         none = targets.none_found(place)
         raise CommandError(f"{none[:1].lower()}{none[1:]} Run: {targets.CREATE}")
+    targets.note_deletions(found)
     alerts = _of_targets(_all(api, found, own), found, pending=pending)
     if output != "table":
         typer.echo(structured(alerts, output))
         return
-    names = pod_names.read(api) if any(map(_UID.search, _descriptions(alerts))) else {}
+    names, unknown = pod_names.read(api) if any(map(_UID.search, _descriptions(alerts))) else ({}, "")
+    if unknown:
+        note(unknown)
     typer.echo(text(alerts, api.time, names))
 
 
@@ -108,7 +111,7 @@ def text(alerts: list[dict[str, Any]], now: float, pods: Mapping[str, str]) -> s
         rows.append(
             [labels.get("severity", "-"), labels.get("alertname", ""), labels.get("node", "-"), alert["state"], since]
         )
-    header, *lines = table(rows).splitlines()
+    header, *lines = table_rows(rows)
     out = [header]
     for line, alert in zip(lines, alerts, strict=True):
         annotations = alert.get("annotations") or {}

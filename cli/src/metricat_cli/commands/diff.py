@@ -42,6 +42,8 @@ def _difference(target: files.FileTarget, api: ApiServer, namespace: str) -> str
     place = target.namespace(namespace or api.credentials.namespace)
     live = api.find(namespaced(naming.API_VERSION, naming.PLURAL, place, target.name))
     image = _image(api, ClusterTarget(live)) if live else rendering.IMAGE
+    if live:
+        targets.note_deletions([ClusterTarget(live)])
     if live is None and not targets.installed(api):
         raise targets.not_installed(api)
     wanted = target.manifest.get("spec") or {}

@@ -8,7 +8,7 @@ import typer
 from metricat_cli import options, targets
 from metricat_cli.cluster.api_server import namespaced
 from metricat_cli.coverage import NodeCoverage, coverage
-from metricat_cli.output import colored, structured, table
+from metricat_cli.output import colored, structured, table_rows
 from metricat_operator import naming
 
 _AGENTS = ",".join(f"{key}={value}" for key, value in naming.AGENTS.items())
@@ -32,9 +32,9 @@ def command(
     """
     options.one_of("--output", output, "table", "wide", "json", "yaml")
     api = options.cluster(kubeconfig, context, as_)
-    found = coverage(
-        api.list(namespaced("v1", "nodes")), api.list(namespaced("v1", "pods"), _AGENTS), targets.find(api)
-    )
+    known = targets.find(api)
+    found = coverage(api.list(namespaced("v1", "nodes")), api.list(namespaced("v1", "pods"), _AGENTS), known)
+    targets.note_deletions(known)
     if uncovered:
         found = [one for one in found if one.agent != "ready"]
     if output in ("json", "yaml"):
@@ -42,7 +42,7 @@ def command(
         return
     rows = [["NODE", "TARGET", "POOL", "AGENT", "REASON", "MESSAGE"]]
     rows += [_row(one, wide=output == "wide") for one in found]
-    header, *lines = table(rows).splitlines()
+    header, *lines = table_rows(rows)
     colors = ("red", "yellow", "dim", "")
     typer.echo(
         "\n".join([header, *(colored(line, colors[one.rank[0]]) for line, one in zip(lines, found, strict=True))])

@@ -7,7 +7,7 @@ import typer
 
 from metricat_cli import operators, options, targets
 from metricat_cli.cluster import ApiServer
-from metricat_cli.output import colored, format_duration, parse_time, structured, table
+from metricat_cli.output import colored, format_duration, parse_time, structured, table_rows
 from metricat_cli.targets import ClusterTarget
 from metricat_operator.conditions import Condition, ConditionType
 
@@ -57,20 +57,21 @@ def _rendered(found: Sequence[ClusterTarget], api: ApiServer, output: str) -> st
     return text(found, api, wide=output == "wide")
 
 
-def _runs(api: ApiServer, target: ClusterTarget) -> bool | None:
-    """Return whether the operator of the target runs; None if that is unknown."""
+def _runs(api: ApiServer, target: ClusterTarget) -> bool | str:
+    """Return whether the operator of the target runs, or the reason why that is unknown."""
     operator = str(target.status.get("operator") or "")
-    return operators.runs(api, operator) if operator else None
+    return operators.runs(api, operator) if operator else ""
 
 
-def summary(target: ClusterTarget, *, runs: bool | None) -> dict[str, Any]:
-    """Return the state of a target as a dictionary, for output as JSON or YAML. `runs`: whether its operator runs."""
+def summary(target: ClusterTarget, *, runs: bool | str) -> dict[str, Any]:
+    """Return the state of a target as a dictionary, for output as JSON or YAML. `runs` is the result of `_runs`."""
     return {
         "namespace": target.namespace,
         "name": target.name,
         "current": target.current,
+        "deleted": target.deleted,
         "operator": target.status.get("operator", ""),
-        "operatorRuns": runs,
+        "operatorRuns": runs if isinstance(runs, bool) else None,
         "nodes": target.status.get("nodes") or {},
         "conditions": [
             {"type": str(one.type), "status": one.status, "reason": one.reason, "message": one.message}
@@ -87,7 +88,7 @@ def text(found: Sequence[ClusterTarget], api: ApiServer, *, wide: bool = False) 
     header = ["NAMESPACE", "NAME", "NODES", "READY", "UNCOVERED", "SCRAPED", "ACCEPTED", "MONITORED", "AGE"]
     rows = [header + (["OPERATOR", "PROMETHEUS"] if wide else [])]
     rows += [_row(one, api, wide=wide) for one in found]
-    lines = [colored(line, _color(line)) if place else line for place, line in enumerate(table(rows).splitlines())]
+    lines = [colored(line, _color(line)) if place else line for place, line in enumerate(table_rows(rows))]
     for target in found:
         lines += _problems(target, runs=_runs(api, target))
     return "\n".join(lines)
@@ -109,10 +110,11 @@ def _row(target: ClusterTarget, api: ApiServer, *, wide: bool) -> list[str]:
     return row
 
 
-def _problems(target: ClusterTarget, *, runs: bool | None) -> list[str]:
+def _problems(target: ClusterTarget, *, runs: bool | str) -> list[str]:
     """Return the conditions of a target that do not hold, with reason and message."""
     if not target.conditions:
-        return [f"\n{target}: the operator has not written a status yet. Run: metricat check"]
+        none = "The operator has not written a status yet. Run: metricat check"
+        return [f"\n{target}:", *(f"  {one}" for one in (colored(target.deletion, "red"), none) if one)]
     lines = [f"  {colored(_label(one), _COLORS[one.status])}: {one.message}" for one in not_holding(target)]
     if not target.current:
         lines.insert(0, "  The status describes an earlier spec.")
@@ -120,6 +122,10 @@ def _problems(target: ClusterTarget, *, runs: bool | None) -> list[str]:
         operator = target.status["operator"]
         text = f"The operator {operator} does not run, so the status may be out of date. Run: metricat check"
         lines.insert(0, f"  {colored(text, 'red')}")
+    if isinstance(runs, str) and runs:
+        lines.insert(0, f"  The command cannot read whether the operator {target.status['operator']} runs: {runs}.")
+    if target.deleted:
+        lines.insert(0, f"  {colored(target.deletion, 'red')}")
     return [f"\n{target}:", *lines] if lines else []
 
 

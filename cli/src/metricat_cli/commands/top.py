@@ -47,6 +47,8 @@ class Result:
     rows: Sequence[Any]
     silent: Sequence[NoResponse] = field(default_factory=tuple)
     answered: int = 0
+    unknown: str = ""
+    """The reason why pods have no names; empty if they have."""
 
 
 _NODE_ORDER: Mapping[str, Callable[[NodeUsage], float | None]] = {
@@ -116,7 +118,9 @@ def command(
                 _text(shown, _node_table(shown.rows)) if output == "table" else structured(_nodes_json(shown), output)
             )
         found = _processes(sampler, sort)
-        shown = Result(_limited(found.rows, _PROCESSES if limit is None else limit), found.silent, found.answered)
+        shown = Result(
+            _limited(found.rows, _PROCESSES if limit is None else limit), found.silent, found.answered, found.unknown
+        )
         return (
             _text(shown, _process_table(shown.rows))
             if output == "table"
@@ -215,12 +219,12 @@ def _processes(sampler: _Sampler, sort: str) -> Result:
     """Return the processes of all nodes, in this order."""
     pages, silent = sampler.processes()
     found = [(agent.node, one) for agent, page in pages.items() for one in processes(page)]
-    names = pod_names.read(sampler.api) if any(one.pod_uid for _, one in found) else {}
+    names, unknown = pod_names.read(sampler.api) if any(one.pod_uid for _, one in found) else ({}, "")
     rows = [
         Process(node, one, names.get(one.pod_uid, one.pod_uid), names.get(one.container_id, "")) for node, one in found
     ]
     rows.sort(key=lambda row: _PROCESS_ORDER[sort](row.usage), reverse=True)
-    return Result(rows, silent, len(pages))
+    return Result(rows, silent, len(pages), unknown)
 
 
 def _limited(rows: Sequence[Any], limit: int | None) -> Sequence[Any]:
@@ -240,6 +244,8 @@ def _text(result: Result, rows: list[list[str]]) -> str:
         lines.append("")
         lines += [colored(f"{one.node}: {one.reason}", "yellow") for one in result.silent]
         lines.append(f"\n{result.answered} of {result.answered + len(result.silent)} agents returned samples.")
+    if result.unknown:
+        lines += ["", result.unknown]
     return "\n".join(lines)
 
 
