@@ -107,9 +107,6 @@ def windows(values: Values, low: Indices, high: Indices) -> Sum:
 
     Sums of 2, 4, 8, ... neighbours are built once; a window is the sum of a few of them.
     """
-    if len(low) == 1:
-        only = last_axis(values[:, int(low[0]) : int(high[0])])
-        return Sum(only.high[:, None], only.low[:, None], None if only.special is None else only.special[:, None])
     terms, special = _split(values)
     length = high - low
     total, rest = np.zeros((len(values), len(low))), np.zeros((len(values), len(low)))

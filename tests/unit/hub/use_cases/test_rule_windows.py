@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from metricat_hub.model.ports import Hints, Matcher, SampleBlocks
+from metricat_hub.model.samples import STALE
+from metricat_hub.promql.limits import Limits, Usage
 from metricat_hub.use_cases.rule_windows import Windows
 from support.hub_store import BEGIN, DAY, HOUR, MINUTE, SECOND, Clock, labels, named, open_store, points, read, write
 
@@ -99,6 +101,29 @@ def test_windows_have_the_samples_of_the_store(tmp_path: Path, *, maintained: bo
             end = now - ago
             assert newest(windows, end, now) == last(read(store, [*LOAD], end - 5 * MINUTE + 1, end))
     assert read_together > 200
+
+
+def test_newest_samples_with_an_offset_change_with_the_next_sample(tmp_path: Path) -> None:
+    clock = Clock()
+    store = open_store(tmp_path, clock)
+    windows = Windows(store)
+    kept = 0
+    before = None
+    for round_ in range(400):
+        now = clock.now = BEGIN + round_ * STEP
+        for node, period in (("a", 10), ("b", 7), ("c", 4)):
+            if round_ % period == 3 and not (node == "c" and 100 < round_ < 200):
+                value = STALE if node == "b" and round_ % 4 == 0 else float(round_)
+                write(store, {labels("load", node=node): [(now, value)]})
+        end = now - 30 * MINUTE
+        column = windows.newest(LOAD, end - 5 * MINUTE + 1, end, now, Usage(Limits()))
+        assert column is not None
+        expected = {own: samples[-1][1] for own, samples in read(store, [*LOAD], end - 5 * MINUTE + 1, end).items()}
+        fresh = {own: value for own, value in expected.items() if not np.isnan(value)}
+        assert dict(zip(column.labels, column.values.tolist(), strict=True)) == fresh
+        kept += column is before and bool(column.labels)
+        before = column
+    assert kept > 50
 
 
 def test_round_reads_new_samples_only(tmp_path: Path) -> None:
