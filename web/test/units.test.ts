@@ -8,7 +8,7 @@ import { link, match, navigate, parameter, setQuery } from "../src/state/router"
 import { hasWords } from "../src/state/search";
 import { chooseAbsolute, currentRange, seconds, stepOf } from "../src/state/time_range";
 import { contextOf, ranked } from "../src/views/completion";
-import { firings, limitOf, limitsOf, valueAt } from "../src/views/node_queries";
+import { about, firings, limitOf, limitsOf, valueAt } from "../src/views/node_queries";
 
 const plain = (text: string): string => text.replaceAll("\u202f", " ");
 
@@ -148,6 +148,14 @@ test("a session has the name of its program and system", () => {
   assert.equal(programOf("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"), "Firefox, Linux");
   assert.equal(programOf("curl/8.14.1"), "curl");
   assert.equal(programOf(""), "");
+});
+
+test("a chart shows the alerts about its subject, also those of short forms", () => {
+  const alerts = ["NodeCPUUsageHigh", "CpuUsageHigh", "NodeMemoryUsageHigh"].map((alert) => ({ alert }));
+  assert.deepEqual(
+    about(alerts, "cpu").map(({ alert }) => alert),
+    ["NodeCPUUsageHigh", "CpuUsageHigh"],
+  );
 });
 
 test("a threshold applies to the nodes that the rule selects", () => {

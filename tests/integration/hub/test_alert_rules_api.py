@@ -120,6 +120,7 @@ def test_rules_of_files_are_listed_and_read_only(hub: HubProcess) -> None:
         assert refused.status == 409
         assert file in refused.json["detail"]
     assert rules[CPU]["shipped"]["defaults"]["warning"] == {"threshold": 90, "for": "15m"}
+    assert rules[CPU]["shipped"]["action"].startswith("Stop the processes")  # the text for machines
 
 
 def test_settings_of_a_shipped_alert(hub: HubProcess) -> None:

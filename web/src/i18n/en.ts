@@ -404,6 +404,7 @@ export const en = {
   "rule.summary": "Summary",
   "rule.all": "All nodes",
   "rule.pool": "Pool {pool}",
+  "rule.pool.others": "Other nodes",
   "rule.pool.choose": "Choose a pool",
   "rule.pool.add": "Add thresholds for the pool",
   "rule.tried": "With these settings, {count} alerts would be active now.",

@@ -404,6 +404,7 @@ export const ko: Catalogue = {
   "rule.summary": "요약",
   "rule.all": "모든 노드",
   "rule.pool": "풀 {pool}",
+  "rule.pool.others": "다른 노드",
   "rule.pool.choose": "풀 선택",
   "rule.pool.add": "이 풀의 임계값 추가",
   "rule.tried": "이 설정이면 지금 알림 {count}개가 활성입니다.",

@@ -146,7 +146,7 @@ export function firings(columns: Columns | ApiError): Firing[] {
 export type Subject = "cpu" | "load" | "memory" | "disk" | "filesystem" | "network" | "pressure" | "temperature";
 
 const SUBJECTS: Record<Subject, RegExp> = {
-  cpu: /CPU/,
+  cpu: /CPU/i,
   load: /Load/,
   memory: /Memory|OOM|Swap|Eviction/,
   disk: /Disk|RAID|IO/,

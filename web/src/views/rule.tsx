@@ -4,6 +4,7 @@ import { range } from "../api/prometheus";
 import {
   type Backtest,
   backtest,
+  type CompiledRule,
   comparedBy,
   type DryRun,
   dryRun,
@@ -432,6 +433,12 @@ function TrialResult({ of }: { of: DryRun }) {
   );
 }
 
+/** Return the pool that a rule of a shipped alert selects; empty: all nodes without settings of a pool. */
+const poolOf = ({ expression }: CompiledRule): string => /\bpool="([^"]*)"/.exec(expression)?.[1] ?? "";
+
+const poolText = (rule: CompiledRule): string =>
+  poolOf(rule) ? t("rule.pool", { pool: poolOf(rule) }) : t("rule.pool.others");
+
 function BacktestResult({ of }: { of: Backtest }) {
   const over = { from: Date.parse(of.start) / 1000, to: Date.parse(of.end) / 1000, relative: null };
   const expression = comparedBy(of.rules.map(({ rule }) => rule.expression));
@@ -458,6 +465,7 @@ function BacktestResult({ of }: { of: Backtest }) {
         {of.rules.map(({ rule, fired, firing_seconds, pending_only }) => (
           <li key={`${rule.severity} ${rule.expression}`}>
             <LevelBadge level={levelOfSeverity(rule.severity)} text={severityText(rule.severity)} />
+            {of.rules.some((one) => poolOf(one.rule)) && <span>{poolText(rule)}</span>}
             <strong>{t("rule.fired", { count: fired, time: duration(firing_seconds) })}</strong>
             <span class="muted">{t("rule.pending.only", { count: pending_only })}</span>
           </li>

@@ -19,6 +19,7 @@ from metricat_hub.api.alert_rules.bodies import (
 )
 from metricat_hub.api.rest.responses import number
 from metricat_hub.evaluation.alert_rules import SHIPPED
+from metricat_hub.evaluation.machine_actions import ACTIONS
 from metricat_hub.evaluation.rules import AlertingRule
 from metricat_hub.model.alert_rules import LevelBody
 from metricat_hub.model.times import rfc3339
@@ -109,7 +110,7 @@ def _shipped(rule: AlertRule) -> ShippedAlert | None:
     if alert is None:
         return None
     levels = {level.severity: LevelBody(level.threshold, level.duration) for level in alert.levels}
-    return ShippedAlert(alert.meaning, alert.unit, alert.action, levels)
+    return ShippedAlert(alert.meaning, alert.unit, ACTIONS.get(alert.name, alert.action), levels)
 
 
 def versions_view(found: Sequence[RuleVersion]) -> VersionList:
