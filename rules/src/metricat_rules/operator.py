@@ -89,6 +89,7 @@ OPERATOR_ALERTS: tuple[Alert, ...] = (
         action="Delete the pod {{ $labels.pod }} to restart the watch. If the alert returns, check the network "
         "between the pod and the API server.",
         unit="s",
-        levels=(Level("warning", 180, "5m"),),
+        # The alert fires before the liveness probe restarts the pod, which it does after about 4 minutes.
+        levels=(Level("warning", 90, "1m"),),
     ),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from rules.cases.samples import NONE, WARNING, left, monitored, nodes_selected
+from rules.cases.samples import NONE, WARNING, hourly_growth, left, monitored, nodes_selected
 from support.promtool import Case, change, rate, steady
 
 DESIRED_0, DESIRED_2 = (
@@ -56,7 +56,13 @@ CASES: dict[str, tuple[Case, ...]] = {
         ),
     ),
     "MetricatWatchStale": (
-        Case("stale", 6, WARNING, {'metricat_watch_last_activity_age_seconds{kind="Node",pod="a"}': steady(200)}),
+        Case("stale", 2, WARNING, {'metricat_watch_last_activity_age_seconds{kind="Node",pod="a"}': steady(100)}),
+        Case(
+            "before the liveness probe restarts the pod",
+            3,
+            WARNING,
+            {'metricat_watch_last_activity_age_seconds{kind="Node",pod="a"}': hourly_growth(0, 3600)},
+        ),
         Case(
             "a bookmark each minute",
             30,
