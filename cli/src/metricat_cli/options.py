@@ -102,7 +102,11 @@ def prometheus_client(url: str, headers: Sequence[str] | None, file: str) -> Pro
 
 
 def scope(api: ApiServer, namespace: str, *, everywhere: bool) -> str:
-    """Return the namespace that the options select; empty for all namespaces."""
+    """Return the namespace that the options select, by default that of the kubeconfig's context; empty: all namespaces.
+
+    Raises:
+        ArgumentError: both options are set, or the name of the namespace is invalid.
+    """
     if everywhere and namespace:
         raise ArgumentError("--namespace and --all-namespaces conflict. Use one of them")
     if namespace:

@@ -1,3 +1,3 @@
-"""The operator: reconciles each MonitoringTarget into DaemonSets of agents, a Service, a ServiceMonitor and rules."""
+"""The operator: reconciles each MonitoringTarget into DaemonSets, a ServiceMonitor, rules and other objects."""
 
 __version__ = "0.1.0"

@@ -96,8 +96,8 @@ ALERTS: tuple[Alert, ...] = (
         description=f"{{{{ $labels.measure }}}} on {NODE} differs "
         'by {{ $value | printf "%.1f" }} standard deviations from the median of this hour on the days before '
         "(threshold <threshold>).",
-        action="On the node's dashboard, find the processes that use the most CPU and memory. Find what changed since "
-        "yesterday.",
+        action="On the dashboard Processes, find the processes of the node that use the most CPU and memory. Find what "
+        "changed since yesterday.",
         unit="deviations",
         levels=(Level("info", 3, "30m"),),
     ),

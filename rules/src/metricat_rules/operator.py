@@ -44,7 +44,7 @@ OPERATOR_ALERTS: tuple[Alert, ...] = (
         expr="max by (target_namespace, target, operator, reason) "
         '(metricat_target_managed_by_other{reason!="NamedOperator"}) == 1',
         resource="target {{ $labels.target_namespace }}/{{ $labels.target }}",
-        summary="Two operators watch MonitoringTarget {{ $labels.target_namespace }}/{{ $labels.target }}",
+        summary="Several operators watch MonitoringTarget {{ $labels.target_namespace }}/{{ $labels.target }}",
         description="The operator {{ $labels.operator }} manages MonitoringTarget {{ $labels.target_namespace }}/"
         "{{ $labels.target }}. The operator of another release also watches it, but does not change it (reason: "
         "{{ $labels.reason }}). Settings of the other release, such as the image of the agents, have no effect.",

@@ -158,7 +158,10 @@ def test_user_without_the_right_gets_its_name(hub: Hub) -> None:
 def test_field_of_another_manager_is_refused_with_its_name(hub: Hub) -> None:
     denied = change(hub, OWNED, 70)
     assert denied.status == 409
-    assert "warning.threshold belongs to metricat-tools" in denied.json["detail"]
+    assert (
+        "the field manager metricat-tools owns spec.alerts.rules.NodeCPUUsageHigh.warning.threshold"
+        in denied.json["detail"]
+    )
 
 
 def test_coverage_has_the_conditions_of_the_operator(hub: Hub) -> None:

@@ -135,7 +135,7 @@ def test_each_view_shows_that_its_data_is_old(context: BrowserContext) -> None:
         expect(page.locator("main .loading"), path).to_have_count(0)
         interruption.active = True
         page.clock.fast_forward(MINUTES)
-        notice = page.locator("main .notice").filter(has_text="The hub is not ready. The data is from")
+        notice = page.locator("main .notice").filter(has_text="The hub cannot serve the request now. The data is from")
         expect(notice.first, path).to_be_visible()
         expect(page.locator("main [role=alert]"), path).to_have_count(0)
         assert errors.found == [], path

@@ -163,7 +163,7 @@ export const en = {
   "compare.choose": "Choose nodes to compare",
   "compare.choose.text": "Each chart shows one measure with a line for each node.",
   "compare.busiest": "Compare the busiest nodes",
-  "error.changed": "Another user has changed this",
+  "error.changed": "This entry has changed since you opened it",
   "error.conflict": "The request conflicts with the current state",
   "error.forbidden": "You are not allowed to do this",
   "error.invalid": "The hub did not accept the request",
@@ -175,7 +175,7 @@ export const en = {
   "error.path": "No view has this address. Choose a view in the navigation.",
   "error.server": "The hub has an internal error",
   "error.unauthorized": "Sign-in failed",
-  "error.unavailable": "The hub is not ready",
+  "error.unavailable": "The hub cannot serve the request now",
   "explore.title": "Explore",
   "explore.query": "PromQL query",
   "explore.run": "Run",
@@ -439,7 +439,7 @@ export const en = {
   "account.session.end.text": "End the session of {client}? The user must sign in there again.",
   "account.key": "This tab uses an API key. To change a password, sign in with a user name.",
   "alert.alertmanager":
-    "Alertmanager sends the notifications of these alerts. This page manages its silences. It has neither acknowledgements nor maintenance windows; use silences instead.",
+    "Alertmanager sends the notifications of these alerts. This page manages the silences of Alertmanager. Alertmanager has no acknowledgements and no maintenance windows; use silences instead.",
   "alert.elsewhere":
     "Another server evaluates the rules and sends the notifications. Set hub.alertmanager.url in the chart to use the silences of its Alertmanager.",
   "target.accepted": "The API server accepts the change, but has not stored it. Save to apply it.",

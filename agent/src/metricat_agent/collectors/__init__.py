@@ -148,4 +148,8 @@ class Collector(ABC):
 
     @abstractmethod
     def collect(self) -> Metrics:
-        """Return the current metrics. One thread at a time calls this; the registry counts every exception."""
+        """Return the current metrics. One thread at a time calls this.
+
+        The registry counts an exception as a failure. `FileNotFoundError` means no metrics, unless the collector is
+        essential.
+        """

@@ -129,5 +129,5 @@ def _expanded(arguments: Iterable[str], depth: int = 0) -> Iterator[str]:
                 lines = [line.removesuffix("\r") for line in opened.read().split("\n")]
         except (OSError, ValueError) as error:
             why = getattr(error, "strerror", None) or "not valid text"
-            raise SettingError(f"{argument}: cannot be read: {why}; give a file with one argument a line") from None
+            raise SettingError(f"{argument}: cannot be read: {why}; give a file with one argument per line") from None
         yield from _expanded((line for line in lines if line.strip() and not line.startswith("#")), depth + 1)

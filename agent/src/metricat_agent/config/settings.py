@@ -147,8 +147,8 @@ def _warnings(raw: RawSettings, table: Mapping[str, type[Collector]], enabled: C
         yield "no collector is enabled; enable one with --collector.NAME"
     udev = raw.get("path.udev.data")
     if udev.text and not _exists(udev.text):
-        why = "the directory does not exist; give the path of the host's directory, or remove the setting"
-        yield f"{udev.written} has no effect: {why}"
+        why = "the directory does not exist, so the labels of disks from udev are empty"
+        yield f"{udev.written}: {why}; give the path of the host's directory, or remove the setting to use its default"
 
 
 def _is_on(name: str, raw: RawSettings) -> bool:

@@ -43,7 +43,13 @@ class KeyStore:
     def create(
         self, label: str, scopes: Iterable[Scope], expires: int | None = None, owner: str = ""
     ) -> tuple[str, ApiKey]:
-        """Create a key; return its text, which is stored nowhere, and its entry. `owner` is the ID of a user.
+        """Create a key; return its text, which is stored nowhere, and its entry.
+
+        Args:
+            label: the name that people see.
+            scopes: what the key permits.
+            expires: milliseconds since 1970; None: the key does not expire.
+            owner: the ID of a user; empty: the key belongs to no user.
 
         Raises:
             AccountError: a scope, the label or the time of expiry is invalid.

@@ -103,7 +103,7 @@ class NewestSamples(Sequence[Series]):
 
 @dataclass(frozen=True, slots=True)
 class SampleBlock:
-    """A table with one row for each of several series of `SampleBlocks`, which have samples at the same times."""
+    """A table with one row for each series. These series of `SampleBlocks` have samples at the same times."""
 
     rows: NDArray[np.intp]
     """The indices of the series in `SampleBlocks`."""

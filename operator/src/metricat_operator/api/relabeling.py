@@ -45,7 +45,9 @@ class Relabeling(Model):
         default=None, pattern=_TARGET, max_length=128, description="The label to write or to compare with."
     )
     replacement: str | None = Field(
-        default=None, max_length=1024, description="The value to write; $1 is the first group of regex. Default: $1."
+        default=None,
+        max_length=1024,
+        description="The value to write (labelmap: the new label); $1 is the first group of regex. Default: $1.",
     )
     action: Literal[
         "replace",

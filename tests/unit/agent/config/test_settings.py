@@ -223,7 +223,7 @@ def test_same_value_twice_is_accepted() -> None:
         ),
         (
             ["--path.udev.data=/nowhere"],
-            "--path.udev.data=/nowhere has no effect: the directory does not exist; give the path of the host's",
+            "--path.udev.data=/nowhere: the directory does not exist, so the labels of disks from udev are empty; give",
         ),
     ],
 )

@@ -31,5 +31,5 @@ class Steps:
 
     @property
     def total(self) -> float:
-        """Seconds since the first step."""
+        """Seconds since the steps began."""
         return self._clock() - self._started

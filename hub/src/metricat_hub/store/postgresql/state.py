@@ -90,7 +90,9 @@ class State:
             with self.mutex, self.writer():
                 pass
         if self.layout is None:
-            raise StoreUnavailableError(f"{self.connections.where}: the tables are not loaded. Restart the hub.")
+            raise StoreUnavailableError(
+                f"{self.connections.where}: the index of the series is not loaded. Restart the hub."
+            )
         return self.layout
 
     def save_progress(self, connection: Connection, progress: Progress) -> None:
