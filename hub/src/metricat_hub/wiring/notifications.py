@@ -16,6 +16,7 @@ from metricat_hub.model.errors import HubError
 from metricat_hub.model.self_metrics import Sample
 from metricat_hub.store.routing_state import RoutingState
 from metricat_hub.use_cases.notifications import Notifications, alerts_of
+from metricat_hub.wiring.repeated_work import repeated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -133,6 +134,7 @@ class NotificationParts:
     def _alerts(self) -> Iterable[ActiveAlert]:
         return alerts_of(self._rules.groups())
 
+    @repeated
     def _reload(self) -> None:
         """Read the sections again if the file has changed. An invalid section changes nothing."""
         stamp = file_stamp(self._path)

@@ -13,6 +13,7 @@ from metricat_hub.model.errors import HubError
 from metricat_hub.notify.channels.opening import open_channels
 from metricat_hub.notify.delivery import Delivery
 from metricat_hub.use_cases.trends import Trends
+from metricat_hub.wiring.repeated_work import repeated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,6 +70,7 @@ class ReceiverParts:
             await asyncio.sleep(_RELOAD_SECONDS)
             await asyncio.to_thread(self.reload)
 
+    @repeated
     def reload(self) -> None:
         """Reload the receivers if the file has changed. If the section is invalid, keep the previous receivers."""
         stamp = file_stamp(self._path)

@@ -29,6 +29,7 @@ from metricat_hub.use_cases.alert_rules import AlertRules
 from metricat_hub.use_cases.metric_names import rate_window
 from metricat_hub.use_cases.rules import Rules
 from metricat_hub.wiring.alert_history import AlertHistoryParts
+from metricat_hub.wiring.repeated_work import repeated
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -137,6 +138,7 @@ class RuleParts:
                 wait = (min(due.values(), default=now + 1000) - self._clock()) / 1000
                 await asyncio.sleep(min(max(wait, 0.0), _MOST_SLEEP_SECONDS))
 
+    @repeated
     def _reload(self) -> None:
         """Read the rule files again if they have changed. Invalid files change nothing."""
         stamp = self._current_stamp()
@@ -229,6 +231,7 @@ class RuleParts:
         ):
             yield Sample(f"metricat_hub_rule_group_{name}", text, value, labels=labels, is_counter=True)
 
+    @repeated
     def _store_samples(self, now: int) -> None:
         """Store the metrics about rules, which the alerts about evaluation read."""
         samples = self.samples()

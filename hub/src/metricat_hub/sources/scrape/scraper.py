@@ -114,10 +114,13 @@ class Scraper:
             while True:
                 self._wake.clear()
                 config = self._config
-                changed = await loop.run_in_executor(self._executor, self._files.refresh, config.jobs)
-                if changed or config is not applied:
-                    self._apply(config)
-                    applied = config
+                try:
+                    changed = await loop.run_in_executor(self._executor, self._files.refresh, config.jobs)
+                    if changed or config is not applied:
+                        self._apply(config)
+                        applied = config
+                except Exception:  # noqa: BLE001 -- a bug must not end the running loops
+                    _LOG.exception("cannot apply the scrape configuration; the hub tries it again")
                 await self._sleep()
         finally:
             running = [*self._endings, *(task for _, task in self._loops.values())]

@@ -454,3 +454,27 @@ def test_body_limit_holds_for_compressed_pages(server: PageServer) -> None:
             )
 
     run(test)
+
+
+def test_unexpected_error_of_a_check_of_files_does_not_end_the_scraper(
+    server: PageServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def test() -> None:
+        made = Running(ScrapeConfig([job(server.address)]))
+        refresh = made.scraper._files.refresh
+        failures = iter([RuntimeError("a bug")])
+
+        def fails_once(jobs: Sequence[Job]) -> bool:
+            for error in failures:
+                raise error
+            return refresh(jobs)
+
+        made.scraper._files.refresh = fails_once  # type: ignore[method-assign]
+        task = asyncio.create_task(made.scraper.run())
+        await made.advance(60_000)
+        assert [value for _, value in made.values("a")][:1] == [1.0]
+        task.cancel()
+        await asyncio.wait([task])
+
+    run(test)
+    assert "cannot apply the scrape configuration" in caplog.text
