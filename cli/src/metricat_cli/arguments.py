@@ -4,6 +4,7 @@ import re
 
 from typer import BadParameter
 
+from metricat_cli.masking import masked_text
 from metricat_rules.durations import DurationError, prometheus_seconds
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -27,13 +28,15 @@ def duration(text: str | float) -> float:
 def url(text: str) -> str:
     """Return the URL if its scheme is http or https."""
     if not re.fullmatch(r"https?://[^/\s?#][^\s?#]*", text):
-        raise BadParameter(f"invalid URL {text!r}; use for example http://localhost:9090")
+        raise BadParameter(f"invalid URL {masked_text(text)!r}; use for example http://localhost:9090")
     return text
 
 
 def header(text: str) -> tuple[str, str]:
-    """Return the name and the value of an HTTP header."""
+    """Return the name and the value of an HTTP header. Errors do not contain the text, which can be a secret."""
     name, colon, value = text.partition(":")
-    if not colon or not _HEADER_NAME.fullmatch(name.strip()) or not value.strip().isprintable():
-        raise BadParameter(f"invalid header {text!r}; use for example 'Authorization: Bearer TOKEN'")
+    if not colon or not _HEADER_NAME.fullmatch(name.strip()):
+        raise BadParameter("invalid header; use for example 'Authorization: Bearer TOKEN'")
+    if not value.strip().isprintable():
+        raise BadParameter(f"invalid header {name.strip()}: its value has a character that is not printable; remove it")
     return name.strip(), value.strip()
