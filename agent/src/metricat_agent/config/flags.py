@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _EPILOG = """Every setting can also be given in the file of --config.file, under the flag's name, or in an environment
 variable: METRICAT_ and the name in capitals, with _ for . and -. A flag takes precedence over the file, and the file
 over the environment. NODE_NAME in the environment gives the node's name, which a container cannot read itself.
-The agent replaces an argument @FILE by the lines of FILE, one argument a line."""
+The agent replaces an argument @FILE by the lines of FILE, one argument per line."""
 GENERAL = (
     Option("config.file", "", "YAML file with settings; flags take precedence", "FILE"),
     Option("path.procfs", "/proc", "directory of the host's /proc", "DIR"),

@@ -27,7 +27,10 @@ _COMMAND = re.compile(r"(?:kubectl|helm|echo|pip) \S.*$")
 
 
 def conditions(target: ClusterTarget, *, stopped: bool = False) -> Iterator[Check]:
-    """Yield one check for each condition of the target. `stopped`: its operator does not run."""
+    """Yield the checks of the target's deletion and status, then one for each condition except the summaries.
+
+    If the status is not current, yield no checks of conditions. `stopped`: the operator of the target does not run.
+    """
     section = str(target)
     if target.deleted:
         patch = f"""kubectl patch mtarget {target.name} -n {target.namespace} --type=merge -p '{_NO_FINALIZERS}'"""

@@ -214,8 +214,9 @@ class ApiServer:
             remedy = "Check the server of the kubeconfig"
         what = path.partition("?")[0]
         if code == http.client.UNAUTHORIZED and "/proxy/" not in what:
-            context = self.credentials.context or "the pod"
-            return ApiError(code, f"the API server rejects the credentials of {context}. Log in to the cluster again")
+            context = self.credentials.context
+            remedy = "Log in to the cluster again" if context else "Check the ServiceAccount of the pod, and its token"
+            return ApiError(code, f"the API server rejects the credentials of {context or 'the pod'}. {remedy}")
         if code == http.client.FORBIDDEN and ("/proxy/" not in what or "pods/proxy" in message):
             return ApiError(code, f"{message}. Ask the administrator of the cluster for this permission")
         if code == http.client.TOO_MANY_REQUESTS:

@@ -346,7 +346,7 @@ def _insert_user(db: sqlite3.Connection, user: User, password: str) -> None:
     try:
         db.execute("INSERT INTO users VALUES (?, ?, ?, ?, ?, ?, ?, ?)", values)
     except sqlite3.IntegrityError:
-        raise ConflictError(f"the user {user.name} exists; choose another name") from None
+        raise ConflictError(f"the user {user.name} exists; choose another name, or remove the user") from None
 
 
 def _insert_key(db: sqlite3.Connection, digest: bytes, key: ApiKey) -> None:

@@ -123,7 +123,7 @@ class QueryThreads:
                 self._queue.leave(client, place)
 
     def samples(self) -> Sequence[Sample]:
-        """Return the time of queries by phase, as metrics of the hub.
+        """Return the time of queries by phase, and the numbers of finished and rejected queries, as metrics of the hub.
 
         The phases `start` and `return` are the switches to the thread and back. They grow if the event loop or the
         interpreter's lock is busy.

@@ -198,7 +198,7 @@ class Delivery:
         self._queue.close()
 
     def waiting(self) -> Sequence[Entry]:
-        """Return the deliveries that wait for an attempt or are running, in the order of the queue."""
+        """Return the deliveries that wait for an attempt or are running."""
         with self._changed:
             return [one.entry for one in self._pending.values() if one.entry.state == "waiting"]
 

@@ -191,7 +191,7 @@ def test_log_format_logfmt_becomes_text(line: list[str]) -> None:
         (["--runtime.gomaxprocs"], "^--runtime.gomaxprocs: missing value; write --runtime.gomaxprocs=VALUE"),
         (["--collector.sysctl.include", "--no-collector.drbd"], "^--collector.sysctl.include: missing value"),
         (["--collector.systemd.unit-inclde=x"], "^--collector.systemd.unit-inclde: unknown setting"),
-        (["@/nowhere"], "^@/nowhere: cannot be read: No such file or directory; give a file with one argument a line$"),
+        (["@/nowhere"], "^@/nowhere: cannot be read: .*; give a file with one argument per line"),
         (["@"], "^@: cannot be read: "),
         (
             ["--collector.netdev.device-blacklist=^a", "--collector.netdev.device-exclude=^b"],
