@@ -260,8 +260,9 @@ def test_a_threshold_of_a_pool_is_tried_saved_and_undone(page: Page, hub: HubPro
         expect(chart).to_have_attribute("aria-label", re.compile("Threshold Warning"))
         shown[name] = re.findall(r"Threshold Warning: [^.]+", chart.get_attribute("aria-label") or "")
         other.close()
-    assert [len(texts) for texts in shown.values()] == [1, 1], shown
-    assert shown["web-1"] != shown["web-2"]
+    # Rules of other tests have the same thresholds in both charts.
+    one, two = map(set, shown.values())
+    assert (len(one - two), len(two - one)) == (1, 1), shown
     page.get_by_role("button", name="Undo the last change").click()
     expect(page.locator(".events").last).to_contain_text("restored")
     assert not (hub.get(path).json["settings"] or {}).get("pools")
