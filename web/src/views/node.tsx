@@ -544,7 +544,7 @@ export function processColumns(withNode: boolean): Column<Process>[] {
       key: "name",
       title: t("process.name"),
       sort: (row) => row.name,
-      cell: (row) => <span class="mono">{row.name}</span>,
+      cell: (row) => <span class="mono cell-broken">{row.name}</span>,
     },
     ...(withNode
       ? [

@@ -133,7 +133,7 @@ function groupColumns(): Column<Group>[] {
       key: "name",
       title: t("process.name"),
       sort: (row) => row.name,
-      cell: (row) => <span class="mono">{row.name}</span>,
+      cell: (row) => <span class="mono cell-broken">{row.name}</span>,
     },
     { key: "count", title: t("processes.count"), numeric: true, sort: (row) => row.count, cell: (row) => row.count },
     { key: "nodes", title: t("fleet.table"), numeric: true, sort: (row) => row.nodes, cell: (row) => row.nodes },
