@@ -23,6 +23,7 @@ from metricat_hub.api.services import Services
 from metricat_hub.config.file_stamp import file_stamp
 from metricat_hub.config.options import SCRAPE_SECTIONS
 from metricat_hub.config.sections import ConfigFileError
+from metricat_hub.evaluation.shipped import LABELS as SHIPPED_LABELS
 from metricat_hub.model.durations import format_duration
 from metricat_hub.model.self_metrics import Sample
 from metricat_hub.sources.agent import AgentProcess
@@ -54,7 +55,7 @@ _MAINTENANCE_SECONDS = 10.0
 _ACCOUNTS_SECONDS = 1.0
 _AGENT_START_SECONDS = 5.0
 _AGENT_JOB = "metricat"
-_AGENT_LABELS = {"namespace": "local", "service": "metricat", "pool": "default"}
+_AGENT_LABELS = {**SHIPPED_LABELS, "pool": "default"}
 """Labels of the local agent's series. A MonitoringTarget's series have the same labels, so the same rules apply."""
 _NO_PASS_THROUGH = ("METRICAT_HUB_", "METRICAT_WEB_", "METRICAT_LOG_", "METRICAT_CONFIG_")
 """Environment variables that the hub does not pass to the agent, because the hub sets these settings by flags."""
